@@ -114,7 +114,7 @@ async def _keep_as_it_is(_connection: Any) -> None:
 
 
 def password_source(url: str, settings: Settings) -> Password:
-    """Tell how the role in ``url`` logs in: with a token signed by the function's IAM role, or with the password file (asyncpg's default)."""
+    """Tell how the role in ``url`` logs in: with a token signed by the function's IAM role, or with the password file, asyncpg default."""
     if settings.database_auth != "iam":
         return None
     target = urlsplit(url)

@@ -3,7 +3,7 @@
 from email.utils import format_datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import ValidationError
 
 from guilder import payments
@@ -33,6 +33,14 @@ read = APIRouter(prefix="/v1", tags=["payments"])
 
 JSON = "application/json"
 _ALWAYS = (Unauthenticated, Forbidden, InternalError, Unavailable)
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "A new random value per intended payment, the same for every retry of it.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "example": "3f1c2b9e-order-1001",
+}
 _IDEMPOTENCY_HEADERS = {
     "Idempotency-Replayed": {
         "description": "`true`: this is the first request's answer.",
@@ -49,6 +57,7 @@ _IDEMPOTENCY_HEADERS = {
     status_code=payments.CREATED,
     response_model=schemas.Payment,
     openapi_extra={
+        "parameters": [_IDEMPOTENCY_KEY],
         "requestBody": {"required": True, "content": {JSON: {"schema": {"$ref": "#/components/schemas/CreatePayment"}}}},
     },
     responses={
@@ -67,12 +76,8 @@ async def create_payment(
     request: Request,
     caller: CallerDependency,
     body: BodyDependency,
-    idempotency_key: Annotated[
-        str | None, Header(description="1 to 255 visible ASCII characters. Required. The same key, the same payment.")
-    ] = None,
 ) -> Response:
     """Create a payment and charge it. Repeating the request with the same `Idempotency-Key` never charges twice."""
-    del idempotency_key  # read by claimed(); declared for the API document
     caller.require("payments:write")
     claim = claimed(request, caller, body, "/v1/payments")
     try:

@@ -8,7 +8,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from guilder.api.schemas import Problem
 from guilder.errors import (
     GuilderError,
     InternalError,
@@ -22,6 +21,7 @@ from guilder.errors import (
 from guilder.log import logger
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 
 def render(error: GuilderError, request: Request) -> Response:
@@ -48,7 +48,7 @@ def responses(*expected: type[GuilderError]) -> dict[int | str, dict[str, Any]]:
     by_status: dict[int | str, dict[str, Any]] = {}
     for kind in expected:
         known = by_status.setdefault(
-            int(kind.status), {"description": "", "content": {MEDIA_TYPE: {}}, "model": Problem}
+            int(kind.status), {"description": "", "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}}
         )
         known["description"] = "; ".join(filter(None, [known["description"], f"{kind.title} (`{kind.slug}`)"]))
     return by_status
