@@ -88,10 +88,19 @@ def build() -> dict[str, Any]:
         "ApiKey": {"type": "http", "scheme": "bearer", "description": "An API key: `gk_test_...` or `gk_live_...`."}
     }
     for path, operations in made["paths"].items():
-        if path.startswith("/v1/"):
-            for operation in operations.values():
-                operation["security"] = [{"ApiKey": []}]
+        for operation in operations.values():
+            _finish(operation, secured=path.startswith("/v1/"))
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components["schemas"].pop(unused, None)
     return made
+
+
+def _finish(operation: dict[str, Any], *, secured: bool) -> None:
+    """Say who may call; and take out FastAPI's own 422, which is not how we answer."""
+    if secured:
+        operation["security"] = [{"ApiKey": []}]
+    if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+        del operation["responses"]["422"]
 
 
 @cache

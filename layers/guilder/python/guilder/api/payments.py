@@ -104,7 +104,7 @@ async def create_payment(
     responses=responses(*_ALWAYS, NotFound),
 )
 async def get_payment(
-    request: Request, caller: CallerDependency, payment_id: Annotated[str, Path(max_length=64)]
+    request: Request, caller: CallerDependency, payment_id: Annotated[str, Path(description="`pay_...`")]
 ) -> Response:
     """Read a payment as it stands."""
     caller.require("payments:read")
