@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script
 """Makes `.venv` with everything a developer needs. Any Python from 3.9 on can run it; make finds one.
 
 1. uv, in the pinned version, into `.local/bootstrap` (requirements/bootstrap.txt has its hashes).

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 from pathlib import Path
 
 import psutil
@@ -18,7 +17,7 @@ def identify(pid: int) -> str | None:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
-        if sys.platform == "linux":
+        if psutil.LINUX:
             return f"{_boot()}:{_start_ticks(pid)}"
         return f"{process.create_time():.2f}"
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):

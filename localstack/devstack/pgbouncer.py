@@ -76,8 +76,7 @@ def find() -> Program | None:
     path = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
     if path is None:
         return None
-    shown = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
-    version = re.search(r"PgBouncer (\d+)\.(\d+)", shown)
+    version = re.search(r"PgBouncer (\d+)\.(\d+)", _output([path, "--version"]) or "")
     return Program(path, tuple(map(int, version.groups())) if version else (0, 0))
 
 
@@ -129,10 +128,7 @@ def _installers() -> list[list[str]]:
     rights: list[str] = []
     if os.geteuid() != 0:
         sudo = shutil.which("sudo")
-        if (
-            sudo is None
-            or subprocess.run([sudo, "-n", "true"], capture_output=True, timeout=10, check=False).returncode
-        ):
+        if sudo is None or _output([sudo, "-n", "true"]) is None:
             return []
         rights = [sudo, "-n"]
     wanted = [[*rights, apt, "install", "-y", "--no-install-recommends", "pgbouncer"]]
@@ -145,10 +141,14 @@ def _installers() -> list[list[str]]:
 
 
 def _known_to_apt() -> bool:
-    shown = subprocess.run(
-        ["apt-cache", "policy", "pgbouncer"], capture_output=True, text=True, timeout=30, check=False
-    )
-    return "Candidate: " in shown.stdout and "Candidate: (none)" not in shown.stdout
+    shown = _output(["apt-cache", "policy", "pgbouncer"]) or ""
+    return "Candidate: " in shown and "Candidate: (none)" not in shown
+
+
+def _output(argv: list[str]) -> str | None:
+    """What a command prints; None if it fails."""
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    return ended.stdout if ended.returncode == 0 else None
 
 
 def _write_configuration(stack: Stack, name: str) -> Path:

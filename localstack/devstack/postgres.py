@@ -178,5 +178,5 @@ def forget_stranger(home: Path) -> None:
 def _execute(url: str, template: str, *arguments: str) -> None:
     """Run a statement that takes no parameters: PostgreSQL itself quotes names (%I) and texts (%L)."""
     places = ", ".join(f"${index}::text" for index in range(2, len(arguments) + 2))
-    quoted = sql.fetch(url, f"SELECT format($1, {places})", template, *arguments)  # noqa: S608 - only place holders
+    quoted = sql.fetch(url, f"SELECT format($1, {places})", template, *arguments)
     sql.fetch(url, quoted[0][0])

