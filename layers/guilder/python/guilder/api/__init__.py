@@ -1,0 +1,1 @@
+"""The HTTP API: routes, schemas and errors. The only place that knows FastAPI and Pydantic."""

@@ -1,0 +1,19 @@
+"""The apps behind the functions: which routers each one serves."""
+
+from fastapi import FastAPI
+
+from guilder.api import payments
+from guilder.api.app import create_app
+from guilder.runtime import Runtime
+
+
+def write_app(runtime: Runtime) -> FastAPI:
+    """Everything that changes something."""
+    return create_app(runtime, [payments.write])
+
+
+def read_app(runtime: Runtime) -> FastAPI:
+    """Everything that only reads, the health check and the documentation."""
+    from guilder.api import documentation, health  # the write function needs neither
+
+    return create_app(runtime, [payments.read, health.router, documentation.router])

@@ -1,0 +1,116 @@
+"""Every error leaves as problem+json: ours, FastAPI's, and those that nobody foresaw."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from guilder.errors import (
+    GuilderError,
+    InternalError,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    ValidationFailed,
+    kinds,
+    problem,
+)
+from guilder.log import logger
+
+MEDIA_TYPE = "application/problem+json"
+PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+
+
+def render(error: GuilderError, request: Request) -> Response:
+    """Turn an error into the answer."""
+    body = orjson.dumps(problem(error, request.state.request_id))
+    return Response(body, status_code=int(error.status), headers=dict(error.headers), media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Take over every way in which an app can fail."""
+    app.add_exception_handler(GuilderError, _guilder)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def validation_failed(errors: Sequence[Any]) -> ValidationFailed:
+    """Name the fields that Pydantic refused, never their values: a value may be a secret."""
+    return ValidationFailed([{"pointer": _pointer(error["loc"]), "message": _message(error)} for error in errors])
+
+
+def responses(*expected: type[GuilderError]) -> dict[int | str, dict[str, Any]]:
+    """List problems for the OpenAPI document, by status."""
+    by_status: dict[int | str, dict[str, Any]] = {}
+    for kind in expected:
+        known = by_status.setdefault(
+            int(kind.status), {"description": "", "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}}
+        )
+        known["description"] = "; ".join(filter(None, [known["description"], f"{kind.title} (`{kind.slug}`)"]))
+    return by_status
+
+
+def known_slugs() -> frozenset[str]:
+    """Name every problem type that the API can answer with."""
+    return frozenset(kind.slug for kind in kinds())
+
+
+async def _guilder(request: Request, error: Exception) -> Response:
+    assert isinstance(error, GuilderError)  # noqa: S101 (registered for this type)
+    return render(error, request)
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this type)
+    return render(validation_failed(error.errors()), request)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 (registered for this type)
+    match error.status_code:
+        case 404:
+            return render(NotFound("There is no such route. The API document lists them all."), request)
+        case 405:
+            return render(
+                MethodNotAllowed("Look at the Allow header for what works here.", headers=error.headers), request
+            )
+        case status if status < 500:
+            return render(MalformedRequest("The request cannot be read."), request)
+        case _:
+            return render(InternalError(), request)
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    logger.error(
+        "unforeseen error",
+        extra={"request_id": request.state.request_id, "error": type(error).__name__, "where": _where(error)},
+    )
+    return render(InternalError(), request)
+
+
+def _where(error: Exception) -> str:
+    """Name the lines that raised, without the message: it may quote what the caller sent."""
+    frames: list[str] = []
+    trace = error.__traceback__
+    while trace is not None and len(frames) < 100:
+        frames.append(f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " > ".join(frames[-8:])
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    place, *path = location
+    if place != "body":
+        return str(path[0]) if path else str(place)
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _message(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "is not a field of this request"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return message[:200]

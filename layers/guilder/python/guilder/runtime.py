@@ -1,0 +1,119 @@
+"""The composition root: what one Lambda environment keeps between calls.
+
+Everything is opened lazily, in the one event loop that Mangum keeps per process. The clock and the id source come from here: shadow
+comparison and tests replace these two.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from guilder import log
+from guilder.cache import Cache
+from guilder.config import Cell, Settings
+from guilder.db import CellDatabase
+from guilder.idempotency import Desk
+from guilder.ids import IdSource
+from guilder.keys import Caller, KeyRing, slot_of
+from guilder.payments import Context
+from guilder.processors import Processor
+
+CELLS_HELD = 4
+"""Cells whose connections one environment keeps; the least recently used is closed first. A thousand environments share each cell."""
+
+
+def utc_now() -> datetime:
+    """Tell the time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCell:
+    """The connections to one cell."""
+
+    database: CellDatabase
+    cache: Cache
+    desk: Desk
+
+    async def close(self) -> None:
+        """Close them."""
+        await self.database.close()
+        await self.cache.close()
+
+
+class Runtime:
+    """Settings, clock, ids, cells, processors and known API keys of one environment."""
+
+    def __init__(
+        self, settings: Settings, clock: Callable[[], datetime] = utc_now, new_id: Callable[[], UUID] | None = None
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.new_id = new_id or IdSource(clock).new
+        self._keys = KeyRing(clock)
+        self._cells: OrderedDict[str, OpenCell] = OrderedDict()
+        self._processors: dict[str, Processor] | None = None
+        log.set_level(settings.log_level)
+
+    async def identify(self, api_key: str) -> Caller:
+        """Find the caller behind an API key.
+
+        Raises:
+            Unauthenticated: no such key, or not any more.
+        """
+        slot = slot_of(api_key)
+        cell = await self._cell(slot)
+        return await self._keys.identify(api_key, cell.database)
+
+    async def context(self, caller: Caller) -> Context:
+        """Put together what a request of this caller works with."""
+        cell = await self._cell(caller.slot)
+        return Context(
+            caller=caller,
+            database=cell.database,
+            desk=cell.desk,
+            processors=self.processors,
+            clock=self.clock,
+            new_id=self.new_id,
+            budgets=self.settings.budgets,
+        )
+
+    @property
+    def processors(self) -> dict[str, Processor]:
+        """The processors by name, as far as this environment has them."""
+        if self._processors is None:
+            self._processors = self._make_processors()
+        return self._processors
+
+    async def close(self) -> None:
+        """Close every connection, before a snapshot is taken or a test ends. The next use opens new ones."""
+        while self._cells:
+            await self._cells.popitem()[1].close()
+        for processor in (self._processors or {}).values():
+            await processor.close()
+        self._processors = None
+
+    def _make_processors(self) -> dict[str, Processor]:
+        processors: dict[str, Processor] = {}
+        if self.settings.simulator_url is not None:
+            from guilder.processors.simulator import Simulator  # httpx is dear to import, and reads need no processor
+
+            processors["simulator"] = Simulator(self.settings.simulator_url, self.settings.budgets.processor)
+        return processors
+
+    async def _cell(self, slot: int) -> OpenCell:
+        cell = self.settings.cell_of(slot)
+        found = self._cells.get(cell.name)
+        if found is None:
+            found = self._cells[cell.name] = self._open(cell)
+            if len(self._cells) > CELLS_HELD:
+                _, oldest = self._cells.popitem(last=False)
+                await oldest.close()
+        self._cells.move_to_end(cell.name)
+        return found
+
+    def _open(self, cell: Cell) -> OpenCell:
+        cache = Cache(cell, self.settings)
+        return OpenCell(CellDatabase(cell, self.settings), cache, Desk(cache, self.settings.budgets.lease))
