@@ -17,6 +17,7 @@ from infra.stack import GuilderStack
 DATABASE = "guilder"
 APPLICATION_ROLE = "guilder_app"
 ADMINISTRATOR = "guilder_admin"
+SIMULATOR_ROLE = "simulator"
 POSTGRES_PORT = 5432
 VALKEY_PORT = 6379
 
@@ -56,24 +57,31 @@ class DataStack(GuilderStack):
     @property
     def addresses(self) -> CellAddresses:
         """Where the functions find this cell."""
-        writer = f"postgresql://{APPLICATION_ROLE}@{self.proxy.endpoint}:{POSTGRES_PORT}/{DATABASE}"
-        reader = f"postgresql://{APPLICATION_ROLE}@{self.read_only.endpoint}:{POSTGRES_PORT}/{DATABASE}"
-        direct = f"postgresql://{ADMINISTRATOR}@{self.cluster.cluster_endpoint.hostname}:{POSTGRES_PORT}/{DATABASE}"
-        cache = f"rediss://{self.cache_user.user_id}@{self.cache.attr_primary_end_point_address}:{VALKEY_PORT}/0"
         return CellAddresses(
-            self.cell.name, self.cell.first_slot, self.cell.last_slot, writer, reader, cache, direct
+            self.cell.name,
+            self.cell.first_slot,
+            self.cell.last_slot,
+            writer=database_url(APPLICATION_ROLE, self.proxy.endpoint),
+            reader=database_url(APPLICATION_ROLE, self.read_only.endpoint),
+            cache=f"rediss://{self.cache_user.user_id}@{self.cache.attr_primary_end_point_address}:{VALKEY_PORT}/0",
+            direct=database_url(ADMINISTRATOR, self.cluster.cluster_endpoint.hostname),
         )
 
     def grant_use(self, function: Function) -> None:
         """Let a function log in to proxy and cache as the application."""
+        self.grant_connect(function, APPLICATION_ROLE)
+        function.allow(["elasticache:Connect"], [self._cache_arn(), self.cache_user.attr_arn])
+
+    def grant_connect(self, function: Function, role: str) -> None:
+        """Let a function log in to the proxy as this database role, with either endpoint."""
         proxy_id = cdk.Fn.select(6, cdk.Fn.split(":", self.proxy.db_proxy_arn))
-        function.allow(["rds-db:connect"], [self._database_user(proxy_id, APPLICATION_ROLE)])
-        function.allow(["elasticache:Connect"], [self.cache.attr_arn, self.cache_user.attr_arn])
+        function.allow(["rds-db:connect"], [self._database_user(proxy_id, role)])
 
     def grant_administration(self, function: Function) -> None:
         """Let a function read the administrator's password."""
         function.allow(["secretsmanager:GetSecretValue"], [self.admin_secret_arn])
-        function.allow(["kms:Decrypt"], [self.key.key_arn])
+        secrets = f"secretsmanager.{cdk.Aws.REGION}.amazonaws.com"
+        function.allow(["kms:Decrypt"], [self.key.key_arn], conditions={"StringEquals": {"kms:ViaService": secrets}})
 
     def _make_cluster(self, size: DatabaseSize) -> rds.DatabaseCluster:
         keep = self._environment.keeps_data
@@ -136,6 +144,7 @@ class DataStack(GuilderStack):
 
     def _make_proxy(self) -> rds.DatabaseProxy:
         """IAM on both sides: a function logs in with a token, and so does the proxy at the cluster; no secret exists."""
+        roles = [APPLICATION_ROLE, *([SIMULATOR_ROLE] if self._environment.has_simulator else [])]
         role = iam.Role(self, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
         proxy = rds.DatabaseProxy(
             self,
@@ -154,7 +163,7 @@ class DataStack(GuilderStack):
         role.add_to_policy(
             iam.PolicyStatement(
                 actions=["rds-db:connect"],
-                resources=[self._database_user(self.cluster.cluster_resource_identifier, APPLICATION_ROLE)],
+                resources=[self._database_user(self.cluster.cluster_resource_identifier, name) for name in roles],
             )
         )
         return proxy
@@ -178,16 +187,15 @@ class DataStack(GuilderStack):
             "CacheUsers",
             engine="valkey",
             user_group_id=self._environment.named(f"{self.cell.name}-cache"),
-            user_ids=[self.cache_user.user_id],
+            user_ids=[self.cache_user.ref],
         )
-        group.add_dependency(self.cache_user)
         subnets = elasticache.CfnSubnetGroup(
             self,
             "CacheSubnets",
             description=f"Guilder's cache, cell {self.cell.name}",
             subnet_ids=self._network.vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED).subnet_ids,
         )
-        cache = elasticache.CfnReplicationGroup(
+        return elasticache.CfnReplicationGroup(
             self,
             "Cache",
             replication_group_id=self._environment.named(self.cell.name),
@@ -208,7 +216,14 @@ class DataStack(GuilderStack):
             kms_key_id=self.key.key_arn,
             auto_minor_version_upgrade=True,
         )
-        return cache
+
+    def _cache_arn(self) -> str:
+        return self.format_arn(
+            service="elasticache",
+            resource="replicationgroup",
+            resource_name=self.cache.ref,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
 
     def _fixed(self, name: str, group: ec2.SecurityGroup) -> ec2.ISecurityGroup:
         """A security group that constructs here cannot add rules to: the network stack has them all."""
@@ -222,3 +237,8 @@ class DataStack(GuilderStack):
             resource_name=f"{resource_id}/{role}",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
+
+
+def database_url(role: str, host: str, database: str = DATABASE) -> str:
+    """An address as the functions take it: with a role, without a password."""
+    return f"postgresql://{role}@{host}:{POSTGRES_PORT}/{database}"

@@ -97,11 +97,19 @@ class Function(Construct):
             vpc_subnets=placement.subnets if placement else None,
             security_groups=[placement.security_group] if placement else None,
         )
+        if environment.cloud:
+            cdk.Annotations.of(self.function).acknowledge_warning(
+                "@aws-cdk/aws-lambda:snapStartRequirePublish", "callers use the alias, which is of a published version"
+            )
         self.live = lambda_.Alias(self, "Live", alias_name=ALIAS, version=self.function.current_version)
 
-    def allow(self, actions: Sequence[str], resources: Sequence[str]) -> None:
+    def allow(
+        self, actions: Sequence[str], resources: Sequence[str], *, conditions: Mapping[str, object] | None = None
+    ) -> None:
         """Let the function do these things to these resources, both named in full."""
-        self.role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
+        self.role.add_to_policy(
+            iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)
+        )
 
     def _make_log_group(self) -> logs.LogGroup:
         return logs.LogGroup(

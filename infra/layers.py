@@ -29,7 +29,7 @@ class LocalBuild:
         self.layer = layer
         self.target = target
 
-    def try_bundle(self, output_dir: str, **_options: object) -> bool:
+    def try_bundle(self, output_dir: str, *_options: object) -> bool:
         """Fill the folder. A failure raises: returning False would make CDK look for Docker."""
         copy_to(self.layer.cached(self.target), Path(output_dir))
         return True

@@ -34,6 +34,7 @@ class NetworkStack(GuilderStack):
         self.database = self._security_group("Database", "Aurora PostgreSQL")
         self.cache = self._security_group("Cache", "Valkey")
         self._connect()
+        self.gateway_endpoint = self._make_gateway_endpoint() if environment.has_simulator else None
 
     @property
     def availability_zones(self) -> list[str]:
@@ -80,6 +81,18 @@ class NetworkStack(GuilderStack):
     def _security_group(self, name: str, description: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(
             self, name, vpc=self.vpc, description=description, allow_all_outbound=False, allow_all_ipv6_outbound=False
+        )
+
+    def _make_gateway_endpoint(self) -> ec2.InterfaceVpcEndpoint:
+        """The way from the functions to a private REST API: the simulator's."""
+        group = self._security_group("GatewayEndpoint", "Private REST APIs")
+        self._allow([self.functions], group, HTTPS)
+        return self.vpc.add_interface_endpoint(
+            "Gateway",
+            service=ec2.InterfaceVpcEndpointAwsService.APIGATEWAY,
+            security_groups=[group],
+            open=False,
+            subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
         )
 
     def _connect(self) -> None:

@@ -19,8 +19,8 @@ class GuilderStack(cdk.Stack):
             env=cdk.Environment(account=environment.account, region=environment.region),
             synthesizer=synthesizer(environment),
             termination_protection=environment.keeps_data,
+            tags={"guilder:environment": environment.name},
         )
-        cdk.Tags.of(self).add("guilder:environment", environment.name)
 
 
 def synthesizer(environment: Environment) -> cdk.IReusableStackSynthesizer:
