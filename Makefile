@@ -55,7 +55,7 @@ bench: venv ## Measure; the figures go to .local/bench.json
 	@$(PY) tests/load/run.py
 
 synth: venv ## Synthesise the production stacks into cdk.out, without an AWS account
-	@$(PY) -m devstack synth prod
+	@$(PY) -m infra.synth --env prod
 
 fmt: venv ## Format and sort imports
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
