@@ -107,7 +107,7 @@ def test_an_approved_payment_is_the_same_everywhere(environment: Environment, se
 def test_each_outcome(
     environment: Environment,
     sql: Sql,
-    fields: dict[str, object],
+    fields: dict[str, Any],
     expected: dict[str, object],
     event: str,
     transfers: int,
