@@ -8,10 +8,10 @@ from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from devstack import services as devstack_services
 from guilder import administration
 from guilder.config import Budgets, Settings
 
-from devstack import services as devstack_services
 from tests.support.environment import Environment
 from tests.support.sql import Sql
 

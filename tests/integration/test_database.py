@@ -140,7 +140,7 @@ ALLOWED: dict[Status, set[tuple[int, int, bool, bool]]] = {
 
 
 def test_the_database_knows_the_same_states(settings: Settings) -> None:
-    """Every status with every combination of amounts, failure and action: the CHECKs let in what the life cycle can reach, and nothing else."""
+    """Every status with every combination of amounts, failure and action: the CHECKs let in what can be, and nothing else."""
     amounts = [(0, 0), (100, 0), (60, 40), (0, 40), (0, 100), (100, 100), (-1, 0), (0, -1), (0, 101)]
     with Sql(settings.cells[0].writer) as app:
         for status, (capturable, captured), failed, acting in product(Status, amounts, (False, True), (False, True)):
