@@ -30,7 +30,7 @@ from uuid import uuid4
 from devstack.paths import Paths
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a script, it does not see the tests' package
-from tests.e2e.executor.stage import Stage, running, wait_for  # noqa: E402
+from tests.e2e.executor.stage import Stage, running, wait_for
 
 WARM_UP, CALLS = 100, 400
 COMMAND = "python tests/load/gateway_latency.py"
