@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,12 +22,16 @@ def create_app(runtime: Runtime, routers: Sequence[APIRouter]) -> FastAPI:
     problems.install(app)
     for router in routers:
         app.include_router(router)
-    app.add_middleware(RequestId, runtime=runtime)
+    app.add_middleware(Envelope, runtime=runtime)
     return app
 
 
-class RequestId:
-    """Gives every request an id and writes it on every answer: ``Request-Id`` is what to name when asking what happened."""
+class Envelope:
+    """Around every request: an id on the answer (``Request-Id``: what to name when asking what happened), and an answer to every error.
+
+    An error that nobody foresaw is answered here, since Starlette would raise it again and Mangum would log its message, which may quote
+    what the caller sent.
+    """
 
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         self._app = app
@@ -35,16 +39,21 @@ class RequestId:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         request_id = ids.encode("req", 0, self._runtime.new_id())
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
+        started = False
 
         async def send_with_id(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 MutableHeaders(scope=message)["Request-Id"] = request_id
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:  # noqa: BLE001 (the last one to catch it)
+            answer = problems.unforeseen(error, Request(scope))
+            if not started:
+                await answer(scope, receive, send_with_id)

@@ -6,6 +6,9 @@ from guilder.api import payments
 from guilder.api.app import create_app
 from guilder.runtime import Runtime
 
+TEXT_MIME_TYPES = ["text/", "application/json", "application/problem+json"]
+"""What Mangum hands to API Gateway as text; all else goes as base64, which REST APIs decode for listed media types only."""
+
 
 def write_app(runtime: Runtime) -> FastAPI:
     """Everything that changes something."""

@@ -31,11 +31,10 @@ def render(error: GuilderError, request: Request) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Take over every way in which an app can fail."""
+    """Take over FastAPI's errors and ours; ``app.Envelope`` catches all others."""
     app.add_exception_handler(GuilderError, _guilder)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unforeseen)
 
 
 def validation_failed(errors: Sequence[Any]) -> ValidationFailed:
@@ -84,7 +83,8 @@ async def _http(request: Request, error: Exception) -> Response:
             return render(InternalError(), request)
 
 
-async def _unforeseen(request: Request, error: Exception) -> Response:
+def unforeseen(error: Exception, request: Request) -> Response:
+    """Answer an error that nobody foresaw, and log where it happened."""
     logger.error(
         "unforeseen error",
         extra={"request_id": request.state.request_id, "error": type(error).__name__, "where": _where(error)},

@@ -198,4 +198,4 @@ GRANT SELECT, INSERT, UPDATE ON payments, operations, idempotency TO guilder_app
 GRANT DELETE ON idempotency TO guilder_app;
 GRANT SELECT, INSERT ON transfers, events TO guilder_app;
 GRANT UPDATE (position) ON events TO guilder_app;
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO guilder_mover;
+GRANT SELECT ON merchants, api_keys, payments, operations, idempotency, transfers, events TO guilder_mover;

@@ -1,0 +1,78 @@
+# Everything a developer does, by name. `make` alone prints this list; `make up` is where to begin.
+# Needed: make and a Python (3.13 to run Guilder; if it is nowhere to be found, uv downloads it).
+
+PY := .venv/bin/python
+UV := .local/bootstrap/bin/uv
+
+# LocalStack's last open release works with the packages of its time: newer ones of some (cbor2) break it.
+LOCALSTACK_RELEASED := 2026-03-15
+LOCK := $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	--python-version 3.13 --universal
+
+# The first Python that starts. A pyenv shim may be on the path and have no version behind it.
+PYTHON ?= $(shell for p in python3.13 python3 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 9))' >/dev/null 2>&1 && echo $$p && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test test-unit test-integration test-infra test-e2e test-lint test-types test-imports \
+	bench synth fmt lock clean venv
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: venv ## Start everything, deploy Guilder to it and make a payment; repairs what is missing, keeps the data
+	@$(PY) -m devstack up
+
+down: ## Stop what `make up` started; CLEAN=1 deletes the data as well
+	@if [ -x $(PY) ]; then $(PY) -m devstack down $(if $(filter 1 yes true,$(CLEAN)),--clean); \
+	else echo "Nothing is running: there is no .venv yet."; fi
+
+test: venv ## All checks and tests, one line a suite
+	@$(PY) tests/run.py
+
+test-lint: venv ## Ruff: style and format
+	@$(PY) tests/run.py lint
+
+test-types: venv ## mypy, strict
+	@$(PY) tests/run.py types
+
+test-imports: venv ## Who may import whom
+	@$(PY) tests/run.py imports
+
+test-unit: venv ## Tests without services
+	@$(PY) tests/run.py unit
+
+test-integration: venv ## Tests on real PostgreSQL, PgBouncer and Valkey
+	@$(PY) tests/run.py integration
+
+test-infra: venv ## What the CDK app synthesises
+	@$(PY) tests/run.py infra
+
+test-e2e: venv ## Tests over HTTP against the deployed local stack
+	@$(PY) tests/run.py e2e
+
+bench: venv ## Measure; the figures go to .local/bench.json
+	@$(PY) tests/load/run.py
+
+synth: venv ## Synthesise the production stacks into cdk.out, without an AWS account
+	@$(PY) -m devstack synth prod
+
+fmt: venv ## Format and sort imports
+	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
+
+lock: venv ## Resolve all requirements anew and write their hashes
+	@$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
+	@$(LOCK) layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
+	@$(LOCK) requirements/dev.in -o requirements/dev.txt -c layers/dependencies/requirements.txt
+	@$(LOCK) localstack/lambda-runtime.in -o localstack/lambda-runtime.txt
+	@$(LOCK) --exclude-newer $(LOCALSTACK_RELEASED) localstack/requirements.in -o localstack/requirements.txt
+
+clean: down ## Stop everything and delete what was built; CLEAN=1 deletes the data as well
+	@rm -rf cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .local/cdk.out .local/layers \
+		.local/npm .local/venvs .local/venv.stamp .venv
+	@find . -name __pycache__ -type d -not -path './.local/*' -prune -exec rm -rf {} +
+
+venv: ## Make or update .venv (the others do it by themselves)
+	@if [ -z "$(PYTHON)" ]; then echo "No Python from 3.9 on was found on the path. Install Python 3.13:" \
+		"pyenv install 3.13, brew install python@3.13 or apt-get install python3."; exit 1; fi
+	@$(PYTHON) requirements/install.py

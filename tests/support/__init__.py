@@ -1,0 +1,1 @@
+"""What the tests share: Lambda environments, API Gateway's events, databases of their own, and SQL."""
