@@ -26,19 +26,18 @@ class CellAddresses:
         return members
 
 
-def from_context(value: object) -> list[CellAddresses]:
+def from_context(value: str | None) -> list[CellAddresses]:
     """The cells that `-c cells=<JSON>` describes; LocalStack has no databases, so somebody has to say where they are.
 
     Raises:
         ValueError: it is missing, is not JSON, or lacks a member.
     """
     if not value:
-        raise ValueError("env=local needs the addresses of its cells: -c cells='[{\"name\": \"c1\", ...}]'")
-    entries = json.loads(value) if isinstance(value, str) else value
+        raise ValueError('env=local needs -c cells=<JSON>, a list of {"name", "first_slot", "last_slot", ...}')
     try:
-        return [CellAddresses(**entry) for entry in entries]
+        return [CellAddresses(**entry) for entry in json.loads(value)]
     except TypeError as error:
-        raise ValueError(f"the context value `cells` is a list of objects: {error}") from error
+        raise ValueError(f"-c cells: {error}") from error
 
 
 def as_variable(cells: Sequence[CellAddresses], *, with_direct: bool = False) -> str:

@@ -28,7 +28,14 @@ class DataStack(GuilderStack):
     """Everything a slot's rows need. Nobody logs in with a password but the administrator: the rest have IAM tokens."""
 
     def __init__(
-        self, scope: Construct, environment: Environment, network: NetworkStack, cell: Cell, *, database: DatabaseSize, cache: CacheSize
+        self,
+        scope: Construct,
+        environment: Environment,
+        network: NetworkStack,
+        cell: Cell,
+        *,
+        database: DatabaseSize,
+        cache: CacheSize,
     ) -> None:
         super().__init__(scope, environment, f"data-{cell.name}")
         self._environment = environment

@@ -48,9 +48,7 @@ class NetworkStack(GuilderStack):
 
     def placement(self, security_group: ec2.ISecurityGroup) -> Placement:
         """Where functions of this group run."""
-        return Placement(
-            self.vpc, ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS), security_group
-        )
+        return Placement(self.vpc, ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS), security_group)
 
     def _make_vpc(self, cloud: CloudSize) -> ec2.Vpc:
         return ec2.Vpc(
@@ -64,9 +62,7 @@ class NetworkStack(GuilderStack):
                     name="public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False
                 ),
                 # Wide: each zone needs addresses for Lambda's network interfaces.
-                ec2.SubnetConfiguration(
-                    name="functions", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=20
-                ),
+                ec2.SubnetConfiguration(name="functions", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=20),
                 ec2.SubnetConfiguration(name="data", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24),
             ],
         )

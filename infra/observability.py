@@ -23,7 +23,12 @@ class ObservabilityStack(GuilderStack):
     """A topic for alarms (subscribe to it what pages you), the first alarms, and a dashboard."""
 
     def __init__(
-        self, scope: Construct, environment: Environment, api: ApiStack, data: Sequence[DataStack], functions: Sequence[Function]
+        self,
+        scope: Construct,
+        environment: Environment,
+        api: ApiStack,
+        data: Sequence[DataStack],
+        functions: Sequence[Function],
     ) -> None:
         super().__init__(scope, environment, "observability")
         self.topic = self._make_topic(environment)
@@ -46,9 +51,7 @@ class ObservabilityStack(GuilderStack):
                 principals=[cloudwatch_service], actions=["kms:Decrypt", "kms:GenerateDataKey*"], resources=["*"]
             )
         )
-        return sns.Topic(
-            self, "Alarms", topic_name=environment.named("alarms"), master_key=key, enforce_ssl=True
-        )
+        return sns.Topic(self, "Alarms", topic_name=environment.named("alarms"), master_key=key, enforce_ssl=True)
 
     def _watch_api(self, api: ApiStack) -> list[cloudwatch.IWidget]:
         server_errors = api.api.metric_server_error(period=PERIOD, statistic="Sum")
@@ -80,7 +83,10 @@ class ObservabilityStack(GuilderStack):
         cluster = cell.cluster
         return cloudwatch.GraphWidget(
             title=f"Cell {cell.cell.name}",
-            left=[cluster.metric("ServerlessDatabaseCapacity", period=PERIOD), cluster.metric_database_connections(period=PERIOD)],
+            left=[
+                cluster.metric("ServerlessDatabaseCapacity", period=PERIOD),
+                cluster.metric_database_connections(period=PERIOD),
+            ],
             right=[cluster.metric("AuroraReplicaLagMaximum", period=PERIOD)],
         )
 

@@ -1,7 +1,7 @@
 """Synthesise an environment without the CDK command line, Node.js on the path or an AWS account.
 
-    python -m infra.synth --env prod            # into cdk.out/prod
-    python -m infra.synth --env local -c cells='[...]' -c simulator_url=... -c pgpass_file=... -c statement_cache_size=0
+`python -m infra.synth --env prod` writes cdk.out/prod. `--env local` also needs to be told, with `-c NAME=VALUE`, where the
+local services are: cells, simulator_url, pgpass_file and statement_cache_size.
 """
 
 import argparse

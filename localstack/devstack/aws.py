@@ -3,9 +3,6 @@
 import os
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-
 from devstack import localstack_server
 from devstack.localstack_server import LOCALSTACK
 from devstack.processes import base_environment
@@ -40,6 +37,9 @@ def environment(stack: Stack) -> dict[str, str]:
 
 def lambda_client(stack: Stack) -> "LambdaClient":
     """Lambda. A call is never repeated: a function may have done its work before the answer was lost."""
+    import boto3  # takes half a second: not before it is needed
+    from botocore.config import Config
+
     return boto3.client(
         "lambda",
         endpoint_url=localstack_server.url(stack.port(LOCALSTACK)),
@@ -52,6 +52,9 @@ def lambda_client(stack: Stack) -> "LambdaClient":
 
 def s3_client(stack: Stack) -> "S3Client":
     """S3."""
+    import boto3
+    from botocore.config import Config
+
     return boto3.client(
         "s3",
         endpoint_url=localstack_server.url(stack.port(LOCALSTACK)),
