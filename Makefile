@@ -1,5 +1,6 @@
 # Everything a developer does, by name. `make` alone prints this list; `make up` is where to begin.
-# Needed: make and a Python (3.13 to run Guilder; if it is nowhere to be found, uv downloads it).
+# Needed: make and a Python (3.13 to run Guilder; if it is nowhere to be found, uv downloads it). PYTHON=... names another
+# than those on the path. A pyenv shim may be on the path and have no version behind it, so each is tried.
 
 PY := .venv/bin/python
 UV := .local/bootstrap/bin/uv
@@ -8,10 +9,6 @@ UV := .local/bootstrap/bin/uv
 LOCALSTACK_RELEASED := 2026-03-15
 LOCK := $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	--python-version 3.13 --universal
-
-# The first Python that starts. A pyenv shim may be on the path and have no version behind it.
-PYTHON ?= $(shell for p in python3.13 python3 python3.12 python3.11 python; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 9))' >/dev/null 2>&1 && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down test test-unit test-integration test-infra test-e2e test-lint test-types test-imports \
@@ -55,7 +52,7 @@ bench: venv ## Measure; the figures go to .local/bench.json
 	@$(PY) tests/load/run.py
 
 synth: venv ## Synthesise the production stacks into cdk.out, without an AWS account
-	@$(PY) -m devstack synth prod
+	@$(PY) -m infra.synth --env prod
 
 fmt: venv ## Format and sort imports
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
@@ -73,6 +70,8 @@ clean: down ## Stop everything and delete what was built; CLEAN=1 deletes the da
 	@find . -name __pycache__ -type d -not -path './.local/*' -prune -exec rm -rf {} +
 
 venv: ## Make or update .venv (the others do it by themselves)
-	@if [ -z "$(PYTHON)" ]; then echo "No Python from 3.9 on was found on the path. Install Python 3.13:" \
-		"pyenv install 3.13, brew install python@3.13 or apt-get install python3."; exit 1; fi
-	@$(PYTHON) requirements/install.py
+	@for python in .venv/bin/python $(PYTHON) python3.13 python3 python3.12 python3.11 python; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 9))' >/dev/null 2>&1; then \
+			exec $$python requirements/install.py; fi; done; \
+	echo "No Python was found on the path (3.9 or later begins, 3.13 runs Guilder). Install one, for example:"; \
+	echo "    apt-get install python3 python3-venv, or brew install python@3.13, or pyenv install 3.13"; exit 1

