@@ -33,7 +33,14 @@ Reference = Annotated[str, Field(min_length=1, max_length=255)]
 # bigint in the database; far from its end, so that sums cannot overflow
 Amount = Annotated[int, Field(strict=True, gt=0, le=10**15)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Running = Annotated[Service, Depends(service)]
+
+
+async def running_service() -> Service:
+    """The service as a dependency: a coroutine, since FastAPI runs plain functions in threads."""
+    return service()
+
+
+Running = Annotated[Service, Depends(running_service)]
 
 
 class Body(BaseModel):
@@ -89,9 +96,9 @@ app.add_middleware(Latency)
 class Caller:
     """The one who asks: where it reaches us, and how long it listens."""
 
-    def __init__(self, request: Request, running: Running) -> None:
+    def __init__(self, request: Request, public_url: str) -> None:
         self._request = request
-        self.public_url = running.settings.public_url or str(request.base_url).rstrip("/")
+        self.public_url = public_url or str(request.base_url).rstrip("/")
 
     async def pause(self, seconds: float) -> None:
         """Wait, but not for a caller that has hung up."""
@@ -103,7 +110,12 @@ class Caller:
             return
 
 
-From = Annotated[Caller, Depends()]
+async def the_caller(request: Request, running: Running) -> Caller:
+    """The caller as a dependency."""
+    return Caller(request, running.settings.public_url)
+
+
+From = Annotated[Caller, Depends(the_caller)]
 
 
 def answered(answer: Answer) -> Response:

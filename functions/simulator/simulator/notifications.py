@@ -18,7 +18,7 @@ import itertools
 import logging
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,7 @@ from .tokens import Behaviour
 SEND_SECONDS = 5.0
 # How long a claimed notification stays with the process that claimed it: more than a batch takes, unless the receiver
 # is very slow. Then some are sent twice, which receivers have to bear anyway.
-LEASE_SECONDS = 60.0
+LEASE_SECONDS = 10.0
 BATCH = 32
 ATTEMPTS = 10
 FIRST_DELAY_SECONDS = 0.5
@@ -145,13 +145,15 @@ class Outbox:
                 await asyncio.gather(*(self._send_in_order(client, list(group)) for _, group in by_charge))
         return len(rows)
 
-    async def _send_in_order(self, client: httpx.AsyncClient, rows: Iterable[Any]) -> None:
-        for row in rows:
+    async def _send_in_order(self, client: httpx.AsyncClient, rows: Sequence[Any]) -> None:
+        for nth, row in enumerate(rows):
             error = await self._post(client, row["body"], row["copies"])
-            if error is None:
-                await self._sent(row)
-            else:
-                await self._failed(row, error)
+            if error is not None:
+                # what comes after it waits with it, to stay in order
+                for waiting in rows[nth:]:
+                    await self._failed(waiting, error)
+                return
+            await self._sent(row)
 
     async def _post(self, client: httpx.AsyncClient, body: str, copies: int) -> str | None:
         """Send the copies of one notification; what went wrong, or None."""

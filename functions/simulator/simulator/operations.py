@@ -180,21 +180,22 @@ class Processor:
         return await self._once(call, attempt)
 
     async def _once(self, call: Call, attempt: Callable[[], Awaitable[Answer | None]]) -> Answer:
-        """Attempt the call; while another attempt has the key, wait for its answer and repeat that."""
-        deadline: float | None = None
-        while True:
-            answer = await attempt()
-            if answer is not None:
-                return answer
-            earlier = await self._store.operation(call.key)
-            if earlier is not None and earlier.fingerprint != call.fingerprint:
+        """Attempt the call. If another attempt has the key, wait for its answer and repeat that.
+
+        A call never attempts again later: when a look-up has said that nothing was done, what came before it stays undone.
+        """
+        answer = await attempt()
+        deadline = time.monotonic() + SAME_KEY_SECONDS
+        while answer is None:
+            other = await self._store.operation(call.key)
+            if other is not None and other.fingerprint != call.fingerprint:
                 raise KeyReusedError("This idempotency key came before with another request.")
-            if earlier is not None and earlier.answer is not None:
-                return earlier.answer
-            deadline = deadline or time.monotonic() + SAME_KEY_SECONDS
-            if time.monotonic() > deadline:
-                raise KeyInUseError("The first request with this idempotency key is not decided yet.")
-            await asyncio.sleep(SAME_KEY_PAUSE_SECONDS)
+            if other is None or (other.answer is None and not other.in_progress) or time.monotonic() > deadline:
+                raise KeyInUseError("Another request with this idempotency key came first and is not decided.")
+            answer = other.answer
+            if answer is None:
+                await asyncio.sleep(SAME_KEY_PAUSE_SECONDS)
+        return answer
 
     async def _hold(self, behaviour: Behaviour, kind: Kind, pause: Pause) -> None:
         """The work is done and committed; some tokens keep the answer back."""
