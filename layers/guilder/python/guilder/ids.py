@@ -66,6 +66,11 @@ def decode(prefix: str, text: str) -> ObjectId:
     return ObjectId(slot, UUID(int=value))
 
 
+def encode_uuid(uuid: UUID) -> str:
+    """Write a UUID alone, as the 26 characters that ids end with."""
+    return encode("", 0, uuid)[3:]
+
+
 def slot_characters(slot: int) -> str:
     """Write a slot as the two characters that ids and keys carry."""
     return _PAIRS[slot]

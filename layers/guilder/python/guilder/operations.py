@@ -35,6 +35,35 @@ class Operation:
     kind: Kind
     created_at: datetime
 
-    def reference(self, slot: int) -> str:
-        """Write the id as the processor gets it."""
-        return ids.encode("op", slot, self.id)
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an operation's row is."""
+
+    slot: int
+    merchant: UUID
+    livemode: bool
+    operation: UUID
+
+
+def write_key(address: Address) -> str:
+    """Write the idempotency key that the processor gets. It names the merchant, so that what a processor tells of its own accord routes
+    without a look-up: ``op_`` + slot + operation + ``_`` + merchant + ``_test`` or ``_live``.
+    """
+    mode = "live" if address.livemode else "test"
+    return f"{ids.encode('op', address.slot, address.operation)}_{ids.encode_uuid(address.merchant)}_{mode}"
+
+
+def read_key(key: str) -> Address:
+    """Read a key that ``write_key`` wrote.
+
+    Raises:
+        ids.InvalidId: it did not.
+    """
+    prefix, _, rest = key.partition("_")
+    operation, _, rest = rest.partition("_")
+    merchant, _, mode = rest.partition("_")
+    if mode not in {"live", "test"}:
+        raise ids.InvalidId("operation key")
+    place = ids.decode("op", f"{prefix}_{operation}")
+    return Address(place.slot, ids.decode("op", f"op_00{merchant}").uuid, mode == "live", place.uuid)

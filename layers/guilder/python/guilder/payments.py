@@ -25,8 +25,8 @@ from guilder.errors import IdempotencyKeyInFlight, IdempotencyKeyReused, Merchan
 from guilder.idempotency import KEY_LIFE, Answer, Claim, Desk, Request, Standing, read_claim
 from guilder.keys import Caller
 from guilder.money import Money
-from guilder.operations import Kind, Operation, Result
-from guilder.processors import Approved, Authorization, Declined, Outcome, Processor, RequiresAction, Unknown
+from guilder.operations import Address, Kind, Operation, Result, write_key
+from guilder.processors import Approved, Authorization, Declined, Outcome, Pending, Processor, RequiresAction, Unknown
 from guilder.processors import NotFound as NotSeen
 from guilder.states import Status, advance
 
@@ -277,13 +277,17 @@ async def _claim_once(context: Context, payment: Payment, operation: Operation, 
 async def _authorize(context: Context, payment: Payment, operation: Operation) -> Outcome:
     """Phase 2."""
     authorization = Authorization(
-        operation=operation.reference(payment.slot),
+        operation=_key(context, operation),
         reference=payment.public_id,
         money=payment.money,
         payment_method=payment.payment_method,
         capture=payment.capture_method == "automatic",
     )
     return await context.processors[payment.processor].authorize(authorization)
+
+
+def _key(context: Context, operation: Operation) -> str:
+    return write_key(Address(context.caller.slot, context.caller.merchant, context.caller.livemode, operation.id))
 
 
 async def _take_over(context: Context, claim: Claim, request: Request) -> Reply:
@@ -297,7 +301,7 @@ async def _take_over(context: Context, claim: Claim, request: Request) -> Reply:
         return await _answer_of_another(context, request)
     payment = _read(row, caller)
     operation = Operation(row["operation_id"], Kind(row["operation_kind"]), row["operation_created_at"])
-    outcome = await context.processors[payment.processor].lookup(operation.reference(payment.slot))
+    outcome = await context.processors[payment.processor].lookup(_key(context, operation))
     return await _conclude(
         context, payment, operation, request, _finally(context, operation, outcome), claim.expires_at
     )
@@ -319,7 +323,7 @@ async def _conclude(
 ) -> Reply:
     """Phase 3: write the outcome down, or leave the payment for whoever comes next."""
     caller = context.caller
-    if isinstance(outcome, Unknown):
+    if isinstance(outcome, (Unknown, Pending)):
         await context.database.writer.fetch(
             _SQL["end_lease"], caller.slot, caller.merchant, caller.livemode, request.key, operation.id, request.owner
         )

@@ -3,12 +3,31 @@
 from guilder.processors.protocol import (
     Approved,
     Authorization,
+    Change,
+    Charge,
     Declined,
+    InvalidSignature,
     NotFound,
+    Notification,
     Outcome,
+    Pending,
     Processor,
     RequiresAction,
     Unknown,
 )
 
-__all__ = ["Approved", "Authorization", "Declined", "NotFound", "Outcome", "Processor", "RequiresAction", "Unknown"]
+__all__ = [
+    "Approved",
+    "Authorization",
+    "Change",
+    "Charge",
+    "Declined",
+    "InvalidSignature",
+    "NotFound",
+    "Notification",
+    "Outcome",
+    "Pending",
+    "Processor",
+    "RequiresAction",
+    "Unknown",
+]
