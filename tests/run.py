@@ -26,6 +26,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".local" / "logs"
+# The last line of the last run, for who prints it again.
+TOTALS = LOGS / "test-totals"
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 TICK_SECONDS = 0.1
@@ -262,7 +264,9 @@ def summarise(results: Sequence[Result]) -> int:
     if passed + failed == 0:
         print("\nNothing was run: that is a failure.")
         failed = 1
-    print(f"\n{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
+    totals = f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
+    TOTALS.write_text(f"{totals}\n")
+    print(f"\n{totals}", flush=True)
     return failed
 
 
