@@ -9,7 +9,11 @@ from pathlib import Path
 import psutil
 
 from devstack.errors import StackError
+from devstack.identity import wait_gone
 from devstack.paths import REPOSITORY
+
+END_SECONDS = 5.0
+"""How long a command may take to end when it is asked to; then it is killed."""
 
 _running: set[subprocess.Popen[bytes]] = set()
 _lock = threading.Lock()
@@ -76,6 +80,6 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
-        for process in psutil.wait_procs(family, timeout=5)[1]:
+        for process in wait_gone(family, END_SECONDS):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -48,6 +50,20 @@ def at_home(program: str, home: str) -> list[psutil.Process]:
     return found
 
 
+def wait_gone(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait until the processes have ended, for a bounded time; return those that have not.
+
+    A dead one that its parent has not noticed yet has ended. In a container it may stay so for as long as that runs,
+    and psutil's own waiting would wait with it.
+    """
+    deadline = time.monotonic() + seconds
+    left = [process for process in processes if _runs(process)]
+    while left and time.monotonic() < deadline:
+        time.sleep(0.02)
+        left = [process for process in left if _runs(process)]
+    return left
+
+
 def session_members(leader: int) -> list[psutil.Process]:
     """The processes of the session that a process began, the leader among them while it lives.
 
@@ -61,6 +77,13 @@ def session_members(leader: int) -> list[psutil.Process]:
         except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
             continue
     return members
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _boot() -> str:

@@ -18,10 +18,13 @@ from pathlib import Path
 import psutil
 
 from devstack.errors import StackError
-from devstack.identity import MARK, at_home, identify, marked, session_members
+from devstack.identity import MARK, at_home, identify, marked, session_members, wait_gone
 
 LOG_LIMIT_BYTES = 20 * 1024 * 1024
 """A longer log is put aside (one generation) when its server starts."""
+
+KILL_SECONDS = 5.0
+"""How long a killed process may take to be gone."""
 
 INHERITED = ("PATH", "HOME", "TMPDIR", "USER")
 """What servers get from our own environment."""
@@ -121,7 +124,7 @@ class Processes:
             members += at_home(record.program, record.home) if record.home else []
         _kill(members)
         if record is not None and (child := self._children.pop(record.pid, None)) is not None:
-            child.wait(timeout=5)
+            child.wait(timeout=KILL_SECONDS)
         self._file(name).unlink(missing_ok=True)
         return bool(members)
 
@@ -203,9 +206,9 @@ def _listens(process: psutil.Process, port: int) -> bool:
 
 def _ask(leader: psutil.Process, signum: signal.Signals, seconds: float) -> None:
     """Ask for an orderly end and wait for it."""
-    with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+    with contextlib.suppress(psutil.NoSuchProcess):
         leader.send_signal(signum)
-        leader.wait(timeout=seconds)
+    wait_gone([leader], seconds)
 
 
 def _kill(members: list[psutil.Process]) -> None:
@@ -213,7 +216,7 @@ def _kill(members: list[psutil.Process]) -> None:
     for member in members:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
-    psutil.wait_procs(members, timeout=5)
+    wait_gone(members, KILL_SECONDS)
 
 
 def _put_aside(log: Path) -> None:

@@ -150,9 +150,11 @@ class Environment:
 
     def _await_runtime(self, deadline: float) -> Connection:
         """The connection on which the runtime waits for an event; of a new process, if there is none or it has died."""
-        if self._process is not None:
+        if self._process is not None and self._process.returncode() is None:
             with contextlib.suppress(Exited):
-                return self._await_next(deadline)
+                connection = self._await_next(deadline)
+                if connection.is_open():  # it may have died after it had asked
+                    return connection
         self._reset()
         if self._stopped:
             raise Exited(-signal.SIGKILL)

@@ -78,6 +78,16 @@ class Connection:
         except (OSError, h11.LocalProtocolError) as error:
             raise ConnectionResetError from error
 
+    def is_open(self) -> bool:
+        """Whether the runtime still waits for the answer to its request. It sends nothing meanwhile."""
+        self.socket.setblocking(False)
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
     def _parse(self) -> "Message | None":
         while True:
             match self._http.next_event():

@@ -125,7 +125,8 @@ def test_events_of_the_coming_weeks_have_their_partitions(sql: Sql) -> None:
 INSERT = """
 INSERT INTO payments (slot, merchant_id, livemode, id, status, version, owner, amount, currency, capture_method, payment_method, processor,
     created_at, updated_at, amount_capturable, amount_captured, failure_code, next_action_url, cancellation_reason)
-VALUES (0, $1, false, $1, $2, 1, $1, 100, 'EUR', 'manual', 'tok', 'simulator', $3, $3, $4, $5, $6, $7, CASE WHEN $2 = 'canceled' THEN 'requested' END)"""
+VALUES (0, $1, false, $1, $2, 1, $1, 100, 'EUR', 'manual', 'tok', 'simulator', $3, $3, $4, $5, $6, $7,
+    CASE WHEN $2 = 'canceled' THEN 'requested' END)"""
 
 ALLOWED: dict[Status, set[tuple[int, int, bool, bool]]] = {
     # capturable, captured, failure, action
