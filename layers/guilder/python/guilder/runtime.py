@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from guilder import log, reconcile
+from guilder import log, processor_secrets, reconcile
 from guilder.cache import Cache
 from guilder.config import Cell, Settings
 from guilder.db import CellDatabase
@@ -86,6 +86,10 @@ class Runtime:
         cells = [(await self._cell(cell.first_slot)).database for cell in self.settings.cells]
         return await reconcile.run(cells, self.context, self.clock, seconds)
 
+    async def database(self, slot: int) -> CellDatabase:
+        """Give the database that serves a slot."""
+        return (await self._cell(slot)).database
+
     @property
     def processors(self) -> dict[str, Processor]:
         """The processors by name, as far as this environment has them."""
@@ -106,7 +110,11 @@ class Runtime:
         if self.settings.simulator_url is not None:
             from guilder.processors.simulator import Simulator  # httpx is dear to import, and reads need no processor
 
-            processors["simulator"] = Simulator(self.settings.simulator_url, self.settings.budgets.processor)
+            processors["simulator"] = Simulator(
+                self.settings.simulator_url,
+                self.settings.budgets.processor,
+                processor_secrets.load(self.settings).notification_secret("simulator"),
+            )
         return processors
 
     async def _cell(self, slot: int) -> OpenCell:

@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.openapi.utils import get_openapi
 
-from guilder.api import health, payments, problems, refunds, schemas
+from guilder.api import health, notifications, payments, problems, refunds, schemas
 from guilder.api.app import TITLE, VERSION
 from guilder.errors import NotFound
 
@@ -26,6 +26,9 @@ _FILES = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "redoc.standalone.js": "text/javascript; charset=utf-8",
 }
+_SIGNED = "/v1/notifications/"
+"""Called by processors, whose signatures stand in for API keys."""
+
 _IMMUTABLE = {"Cache-Control": "public, max-age=86400"}
 _POLICY = {
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -80,7 +83,7 @@ async def file(name: str) -> Response:
 def build() -> dict[str, Any]:
     """Make the document from the routers."""
     whole = APIRouter()
-    for part in (payments.write, payments.read, refunds.write, refunds.read, health.router):
+    for part in (payments.write, payments.read, refunds.write, refunds.read, notifications.router, health.router):
         whole.include_router(part)
     made = get_openapi(
         title=TITLE,
@@ -101,7 +104,7 @@ def build() -> dict[str, Any]:
             for status, response in operation["responses"].items():
                 if "requestBody" in operation and status in {"200", "201"}:
                     response["headers"] = problems.IDEMPOTENCY_HEADERS
-            _finish(operation, secured=path.startswith("/v1/"))
+            _finish(operation, secured=path.startswith("/v1/") and not path.startswith(_SIGNED))
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     return made
