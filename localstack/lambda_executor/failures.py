@@ -17,7 +17,7 @@ MAX_RESPONSE_BYTES = 6_291_556
 """Lambda's limit for a synchronous answer: 6 MB and 100 bytes."""
 
 
-class Failure(Exception):  # noqa: N818  (an outcome, and Lambda's own words for it)
+class Failure(Exception):
     """An invocation without an answer from the function."""
 
     status = "error"

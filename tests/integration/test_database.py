@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 import guilder
 import pytest
-from guilder import db, migrate
+from guilder import db, idempotency, migrate
 from guilder.config import Settings
 from guilder.states import Status
 
@@ -20,7 +20,9 @@ from tests.support.sql import Sql
 
 PACKAGE = Path(guilder.__file__).parent
 BLOCKS = [
-    (path.stem, name, query) for path in PACKAGE.glob("*.sql") for name, query in db.load_queries(str(path)).items()
+    (path.stem, name, query)
+    for path in PACKAGE.glob("*.sql")
+    for name, query in db.load_queries(str(path), claim=idempotency.SQL["claim"]).items()
 ]
 
 
@@ -124,8 +126,9 @@ def test_events_of_the_coming_weeks_have_their_partitions(sql: Sql) -> None:
 
 INSERT = """
 INSERT INTO payments (slot, merchant_id, livemode, id, status, version, owner, amount, currency, capture_method, payment_method, processor,
-    created_at, updated_at, amount_capturable, amount_captured, failure_code, next_action_url)
-VALUES (0, $1, false, $1, $2, 1, $1, 100, 'EUR', 'manual', 'tok', 'simulator', $3, $3, $4, $5, $6, $7)"""
+    created_at, updated_at, amount_capturable, amount_captured, failure_code, next_action_url, cancellation_reason)
+VALUES (0, $1, false, $1, $2, 1, $1, 100, 'EUR', 'manual', 'tok', 'simulator', $3, $3, $4, $5, $6, $7,
+    CASE WHEN $2 = 'canceled' THEN 'requested' END)"""
 
 ALLOWED: dict[Status, set[tuple[int, int, bool, bool]]] = {
     # capturable, captured, failure, action
@@ -229,7 +232,7 @@ async def test_a_lost_connection_is_opened_again(settings: Settings) -> None:
     endpoint = db.Endpoint(direct, settings)
     pid = (await endpoint.fetch("SELECT pg_backend_pid() AS pid"))[0]["pid"]
     other = await asyncpg.connect(direct, timeout=10)
-    await other.execute("SELECT pg_terminate_backend($1)", pid)
+    await other.execute("SELECT pg_terminate_backend($1, 5000)", pid)
     await other.close()
     assert (await endpoint.fetch("SELECT pg_backend_pid() AS pid"))[0]["pid"] != pid
     await endpoint.close()

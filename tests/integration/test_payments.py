@@ -11,6 +11,7 @@ import httpx
 import pytest
 from guilder import ids
 from guilder.config import Settings
+from guilder.operations import read_key
 
 from tests.support.environment import Environment
 from tests.support.gateway import Answer
@@ -69,7 +70,7 @@ def test_an_approved_payment_is_the_same_everywhere(environment: Environment, se
     assert json.loads(succeeded["data"]) == payment
 
     (operation,) = of_payment(sql, "operations", payment["id"])
-    assert charge["idempotency_key"] == ids.encode("op", operation["slot"], operation["id"])
+    assert read_key(charge["idempotency_key"]).operation == operation["id"]
     assert (operation["outcome"], operation["processor_reference"], operation["attempt"]) == (
         "approved",
         charge["id"],

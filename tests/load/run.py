@@ -15,9 +15,6 @@ BENCHMARKS = {
         "tests/load/gateway_latency.py",
         "a warm call through API Gateway, and what the process executor adds to it",
     ),
-        "tests/load/cold_start.py",
-        "CPU time from an empty process to a function that can answer, by function",
-    ),
 }
 LIMIT_S = 900
 

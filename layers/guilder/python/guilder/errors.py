@@ -9,10 +9,14 @@ GuilderError
 │   ├── IdempotencyKeyInvalid      400  idempotency-key-invalid
 │   ├── IdempotencyKeyReused       422  idempotency-key-reused
 │   ├── Unauthenticated            401  unauthenticated
+│   ├── NotificationSignatureInvalid 401  invalid-signature
 │   ├── Forbidden                  403  forbidden
 │   ├── NotFound                   404  not-found
 │   ├── MethodNotAllowed           405  method-not-allowed
 │   ├── MerchantReferenceTaken     409  merchant-reference-taken
+│   ├── StateConflict              409  state-conflict
+│   ├── AmountTooLarge             422  amount-too-large
+│   ├── ProcessorDeclined          409  processor-declined
 │   └── RequestTooLarge            413  request-too-large
 ├── IdempotencyKeyInFlight         409  idempotency-key-in-flight   send the same request again, after Retry-After
 ├── Unavailable                    503  unavailable                 send the same request again, after Retry-After
@@ -131,6 +135,20 @@ class Unauthenticated(RequestRefused):
         super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="guilder"'})
 
 
+class NotificationSignatureInvalid(RequestRefused):
+    """A notification that its processor did not sign, or not recently."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    slug = "invalid-signature"
+    title = "The notification's signature is not valid"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nothing was stored. Check the processor's notification secret on both sides, and the sender's clock.",
+            headers={"WWW-Authenticate": 'Signature realm="notifications"'},
+        )
+
+
 class Forbidden(RequestRefused):
     """The API key is valid and lacks the scope that this route needs."""
 
@@ -166,6 +184,30 @@ class MerchantReferenceTaken(RequestRefused):
         super().__init__(
             "Another payment has this `merchant_reference`. Nothing was charged. Look that payment up, or use a new reference."
         )
+
+
+class StateConflict(RequestRefused):
+    """The object is not in a state in which this can be done."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "state-conflict"
+    title = "The object's state does not allow this"
+
+
+class AmountTooLarge(RequestRefused):
+    """More than is left to capture or to refund, with what is under way taken into account. ``available`` says how much is left."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "amount-too-large"
+    title = "The amount is more than what is left"
+
+
+class ProcessorDeclined(RequestRefused):
+    """The processor refused a capture or a cancellation, definitely. ``failure`` says why."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "processor-declined"
+    title = "The processor refused"
 
 
 class RequestTooLarge(RequestRefused):

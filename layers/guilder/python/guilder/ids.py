@@ -31,6 +31,15 @@ class ObjectId:
     uuid: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Whose rows: every query names all three. Test and live mode are separate worlds."""
+
+    slot: int
+    merchant: UUID
+    livemode: bool
+
+
 class InvalidId(ValueError):
     """The text is not an id of the expected kind."""
 
@@ -64,6 +73,11 @@ def decode(prefix: str, text: str) -> ObjectId:
     if value > _UUID_MAX:
         raise InvalidId(prefix)
     return ObjectId(slot, UUID(int=value))
+
+
+def encode_uuid(uuid: UUID) -> str:
+    """Write a UUID alone, as the 26 characters that ids end with."""
+    return encode("", 0, uuid)[3:]
 
 
 def slot_characters(slot: int) -> str:

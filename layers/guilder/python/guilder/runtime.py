@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from guilder import log
+from guilder import log, processor_secrets, reconcile
 from guilder.cache import Cache
 from guilder.config import Cell, Settings
 from guilder.db import CellDatabase
 from guilder.idempotency import Desk
-from guilder.ids import IdSource
+from guilder.ids import IdSource, Tenant
 from guilder.keys import Caller, KeyRing, slot_of
-from guilder.payments import Context
+from guilder.phases import Context
 from guilder.processors import Processor
+from guilder.reconcile import Report
 
 CELLS_HELD = 4
 """Cells whose connections one environment keeps; the least recently used is closed first. A thousand environments share each cell."""
@@ -67,11 +68,11 @@ class Runtime:
         cell = await self._cell(slot)
         return await self._keys.identify(api_key, cell.database)
 
-    async def context(self, caller: Caller) -> Context:
-        """Put together what a request of this caller works with."""
-        cell = await self._cell(caller.slot)
+    async def context(self, tenant: Tenant) -> Context:
+        """Put together what a piece of work for this merchant needs."""
+        cell = await self._cell(tenant.slot)
         return Context(
-            caller=caller,
+            tenant=tenant,
             database=cell.database,
             desk=cell.desk,
             processors=self.processors,
@@ -79,6 +80,15 @@ class Runtime:
             new_id=self.new_id,
             budgets=self.settings.budgets,
         )
+
+    async def reconcile(self, seconds: float) -> Report:
+        """Run the reconciler over every cell for about ``seconds``."""
+        cells = [(await self._cell(cell.first_slot)).database for cell in self.settings.cells]
+        return await reconcile.run(cells, self.context, self.clock, seconds)
+
+    async def database(self, slot: int) -> CellDatabase:
+        """Give the database that serves a slot."""
+        return (await self._cell(slot)).database
 
     @property
     def processors(self) -> dict[str, Processor]:
@@ -100,7 +110,11 @@ class Runtime:
         if self.settings.simulator_url is not None:
             from guilder.processors.simulator import Simulator  # httpx is dear to import, and reads need no processor
 
-            processors["simulator"] = Simulator(self.settings.simulator_url, self.settings.budgets.processor)
+            processors["simulator"] = Simulator(
+                self.settings.simulator_url,
+                self.settings.budgets.processor,
+                processor_secrets.load(self.settings).notification_secret("simulator"),
+            )
         return processors
 
     async def _cell(self, slot: int) -> OpenCell:

@@ -56,6 +56,9 @@ CREATE TABLE payments (
     failure_message     text,
     failure_processor_code text,
     next_action_url     text,
+    cancellation_reason text        CHECK (cancellation_reason IN ('requested', 'authorization_expired')),
+    review              text        CHECK (review IN ('late_success_reversed')),  -- a person should look at this payment, and why
+    authorization_expires_at timestamptz,
     processor           text        NOT NULL,
     processor_reference text,
     created_at          timestamptz NOT NULL,
@@ -73,6 +76,7 @@ CREATE TABLE payments (
         WHEN 'succeeded' THEN amount_captured > 0 AND amount_capturable = 0
         WHEN 'canceled' THEN amount_capturable = 0 AND amount_captured = 0
         ELSE amount_capturable = 0 AND amount_captured = 0 END),
+    CONSTRAINT payments_canceled_with_reason CHECK (status <> 'canceled' OR cancellation_reason IS NOT NULL),
     CONSTRAINT payments_failed_with_reason CHECK ((status = 'failed') = (failure_code IS NOT NULL)),
     CONSTRAINT payments_action_with_url CHECK ((status = 'requires_action') = (next_action_url IS NOT NULL)),
     CONSTRAINT payments_updated_after_created CHECK (updated_at >= created_at)
@@ -87,25 +91,33 @@ CREATE TABLE operations (
     livemode            boolean     NOT NULL,
     id                  uuid        NOT NULL,
     payment_id          uuid        NOT NULL,
-    kind                text        NOT NULL CHECK (kind IN ('authorize', 'capture', 'cancel', 'refund')),
+    refund_id           uuid,
+    kind                text        NOT NULL CHECK (kind IN ('authorize', 'capture', 'cancel', 'refund', 'reverse')),
     amount              bigint      NOT NULL CHECK (amount > 0),
     currency            text        NOT NULL,
     processor           text        NOT NULL,
     attempt             smallint    NOT NULL DEFAULT 1 CHECK (attempt >= 1),
     owner               uuid        NOT NULL,
     lease_until         timestamptz NOT NULL,
-    idempotency_key     text,                   -- whose stored answer this operation decides
-    outcome             text        CHECK (outcome IN ('approved', 'declined', 'requires_action', 'not_processed')),
+    check_at            timestamptz NOT NULL,   -- when the reconciler may look at it
+    answer_status       smallint    NOT NULL DEFAULT 200,
+    idempotency_key     text,                   -- whose stored answer this operation decides; none for those that a worker began
+    charge_reference    text,                   -- the processor's id of the charge that this operation changes
+    reason              text,
+    outcome             text        CHECK (outcome IN ('approved', 'declined', 'not_processed')),
     processor_reference text,
     processor_code      text,
+    authorization_expires_at timestamptz,
     created_at          timestamptz NOT NULL,
     finished_at         timestamptz,
     PRIMARY KEY (slot, merchant_id, livemode, id),
     CONSTRAINT operations_finished_with_outcome CHECK ((outcome IS NULL) = (finished_at IS NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX operations_by_payment ON operations (slot, merchant_id, livemode, payment_id);
--- What the reconciler looks at: operations without an answer, the longest forgotten first.
-CREATE INDEX operations_open ON operations (lease_until) WHERE outcome IS NULL;
+-- What the reconciler looks at: operations without an outcome, by the time at which it may ask.
+CREATE INDEX operations_open ON operations (check_at) WHERE outcome IS NULL;
+-- Authorizations that run out: set when an authorize operation is approved and not captured, cleared when the authorization has ended.
+CREATE INDEX operations_expiring ON operations (authorization_expires_at) WHERE authorization_expires_at IS NOT NULL;
 
 CREATE TABLE idempotency (
     slot            smallint    NOT NULL,
@@ -134,7 +146,7 @@ CREATE TABLE transfers (
     merchant_id     uuid        NOT NULL,
     livemode        boolean     NOT NULL,
     id              uuid        NOT NULL,
-    kind            text        NOT NULL CHECK (kind IN ('capture')),
+    kind            text        NOT NULL CHECK (kind IN ('capture', 'refund')),
     debit_account   text        NOT NULL,
     credit_account  text        NOT NULL,
     amount          bigint      NOT NULL CHECK (amount > 0),
