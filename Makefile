@@ -11,7 +11,7 @@ LOCK := $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-ur
 	--python-version 3.13 --universal
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-unit test-integration test-infra test-e2e test-lint test-types test-imports \
+.PHONY: help up down test test-unit test-integration test-simulator test-devstack test-infra test-e2e test-lint test-types test-imports \
 	bench synth fmt lock clean venv
 
 help: ## Show this list
@@ -41,6 +41,12 @@ test-unit: venv ## Tests without services
 
 test-integration: venv ## Tests on real PostgreSQL, PgBouncer and Valkey
 	@$(PY) tests/run.py integration
+
+test-simulator: venv ## Tests of the processor simulator
+	@$(PY) tests/run.py simulator
+
+test-devstack: venv ## Tests of `make up` and the local services: killed, repaired, stopped
+	@$(PY) tests/run.py devstack
 
 test-infra: venv ## What the CDK app synthesises
 	@$(PY) tests/run.py infra
