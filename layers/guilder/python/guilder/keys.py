@@ -17,7 +17,7 @@ import asyncpg
 from guilder import db, ids
 from guilder.errors import Forbidden, Unauthenticated
 
-SCOPES = frozenset({"payments:read", "payments:write"})
+SCOPES = frozenset({"payments:read", "payments:write", "refunds:read", "refunds:write", "balance:read", "ledger:read"})
 """All scopes. The demo merchant's key has every one."""
 
 CACHE_LIFE = timedelta(seconds=60)
@@ -31,11 +31,9 @@ _SQL = db.load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who a request comes from. Every query names ``slot``, ``merchant`` and ``livemode``."""
+    """Who a request comes from."""
 
-    slot: int
-    merchant: UUID
-    livemode: bool
+    tenant: ids.Tenant
     key_id: UUID
     scopes: frozenset[str]
     processor: str
@@ -114,9 +112,7 @@ class KeyRing:
             self._known.pop(key_hash, None)
             raise Unauthenticated
         return Caller(
-            slot=row["slot"],
-            merchant=row["merchant_id"],
-            livemode=row["livemode"],
+            tenant=ids.Tenant(row["slot"], row["merchant_id"], row["livemode"]),
             key_id=row["id"],
             scopes=frozenset(row["scopes"]),
             processor=row["processor"],

@@ -2,7 +2,8 @@
 
 Accounts are names within (merchant, mode, currency). A capture debits what the processor owes and credits what the merchant will get:
 
-    processor:<name>  ──capture──▶  merchant:pending
+    processor:<name>    ──capture──▶  merchant:pending
+    merchant:available  ──refund───▶  processor:<name>
 
 The table is append-only by privilege, and no balance row is touched on the request path: a merchant with many payments must not be slower
 than many merchants.
@@ -13,6 +14,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 MERCHANT_PENDING = "merchant:pending"
+MERCHANT_AVAILABLE = "merchant:available"
 AVAILABLE_AFTER = timedelta(days=2)
 
 
@@ -33,3 +35,8 @@ def capture(transfer_id: UUID, processor: str, amount: int, captured_at: datetim
     return Transfer(
         transfer_id, "capture", f"processor:{processor}", MERCHANT_PENDING, amount, captured_at + AVAILABLE_AFTER
     )
+
+
+def refund(transfer_id: UUID, processor: str, amount: int, refunded_at: datetime) -> Transfer:
+    """Book refunded money: it leaves what the merchant has available, below zero if need be, and the processor takes it."""
+    return Transfer(transfer_id, "refund", MERCHANT_AVAILABLE, f"processor:{processor}", amount, refunded_at)

@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.openapi.utils import get_openapi
 
-from guilder.api import health, notifications, payments, schemas
+from guilder.api import health, notifications, payments, problems, refunds, schemas
 from guilder.api.app import TITLE, VERSION
 from guilder.errors import NotFound
 
@@ -34,6 +34,18 @@ _POLICY = {
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:"
 }
+
+
+_BY_NAME = (
+    schemas.CreatePayment,
+    schemas.CapturePayment,
+    schemas.Nothing,
+    schemas.CreateRefund,
+    schemas.Payment,
+    schemas.Refund,
+    schemas.Problem,
+)
+"""Models that the document takes from Pydantic itself: the routes read and render them, and FastAPI would drop nulls from their examples."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -71,7 +83,7 @@ async def file(name: str) -> Response:
 def build() -> dict[str, Any]:
     """Make the document from the routers."""
     whole = APIRouter()
-    for part in (payments.write, payments.read, notifications.router, health.router):
+    for part in (payments.write, payments.read, refunds.write, refunds.read, notifications.router, health.router):
         whole.include_router(part)
     made = get_openapi(
         title=TITLE,
@@ -81,10 +93,7 @@ def build() -> dict[str, Any]:
         servers=[{"url": "./", "description": "Where this document came from."}],
     )
     components = made["components"]
-    for model in (
-        schemas.CreatePayment,
-        schemas.Problem,
-    ):  # what the routes refer to by name: they read and render these themselves
+    for model in _BY_NAME:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         components["schemas"] |= schema.pop("$defs", {}) | {model.__name__: schema}
     components["securitySchemes"] = {
@@ -92,7 +101,11 @@ def build() -> dict[str, Any]:
     }
     for path, operations in made["paths"].items():
         for operation in operations.values():
-            _finish(operation, secured=path.startswith("/v1/") and not path.startswith(_SIGNED))
+            by_processors = path.startswith(_SIGNED)
+            for status, response in operation["responses"].items():
+                if "requestBody" in operation and status in {"200", "201"} and not by_processors:
+                    response["headers"] = problems.IDEMPOTENCY_HEADERS
+            _finish(operation, secured=path.startswith("/v1/") and not by_processors)
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     return made

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from guilder.api import payments
+from guilder.api import payments, refunds
 from guilder.api.app import create_app
 from guilder.runtime import Runtime
 
@@ -12,7 +12,7 @@ TEXT_MIME_TYPES = ["text/", "application/json", "application/problem+json"]
 
 def write_app(runtime: Runtime) -> FastAPI:
     """Everything that changes something."""
-    return create_app(runtime, [payments.write])
+    return create_app(runtime, [payments.write, refunds.write])
 
 
 def notifications_app(runtime: Runtime) -> FastAPI:
@@ -26,4 +26,4 @@ def read_app(runtime: Runtime) -> FastAPI:
     """Everything that only reads, the health check and the documentation."""
     from guilder.api import documentation, health  # the write function needs neither
 
-    return create_app(runtime, [payments.read, health.router, documentation.router])
+    return create_app(runtime, [payments.read, refunds.read, health.router, documentation.router])

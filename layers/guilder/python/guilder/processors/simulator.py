@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import httpx
 
+import guilder.processors.signatures as signatures
 from guilder.errors import Unavailable
-from guilder.processors import signatures
 from guilder.processors.protocol import (
     Approved,
     Authorization,
