@@ -44,5 +44,5 @@ async def receive_notification(
         raise NotificationSignatureInvalid from None
     if received is None:
         return Received(received=False)
-    database = await environment.database(received[1].slot)
+    database = await environment.database(received[1].tenant.slot)
     return Received(received=await notifications.store(database, client, received, body, environment.clock()))
