@@ -75,8 +75,7 @@ def start(paths: Paths, processes: Processes, port: int) -> LocalStack:
     if not is_running(processes):  # one that was killed has left its S3 objects behind
         shutil.rmtree(_temporary(paths), ignore_errors=True)
     server = describe(paths, port)
-    fresh = processes.ensure(server)
-    processes.wait_ready(server, lambda: is_healthy(port), seconds=READY_SECONDS)
+    fresh = processes.ensure(server, lambda: is_healthy(port), seconds=READY_SECONDS)
     return LocalStack(url(port), fresh)
 
 

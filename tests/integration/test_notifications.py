@@ -77,7 +77,7 @@ def operation_of(sql: Sql, payment: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def paid(intake: Intake, **fields: object) -> dict[str, Any]:
+def paid(intake: Intake, **fields: str) -> dict[str, Any]:
     answer = intake.pay(**fields)
     assert answer.status == 201, answer
     payment: dict[str, Any] = answer.json()

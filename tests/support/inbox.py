@@ -12,7 +12,7 @@ from guilder.api.functions import TEXT_MIME_TYPES, notifications_app
 from guilder.config import Settings
 from mangum import Mangum
 
-from tests.support.environment import Environment
+from tests.support.environment import _LAMBDA_CONTEXT, Environment
 from tests.support.gateway import Answer, answer, event
 
 
@@ -30,7 +30,7 @@ class Intake(Environment):
         if signature is not None:
             sent["Simulator-Signature"] = signature
         proxied = event("POST", f"/v1/notifications/{processor}", sent, body)
-        return answer(self._thread.submit(self._receive, proxied, None).result(60))
+        return answer(self._thread.submit(self._receive, proxied, _LAMBDA_CONTEXT).result(60))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from guilder import log, processor_secrets
+from guilder import log, processor_secrets, reconcile
 from guilder.cache import Cache
 from guilder.config import Cell, Settings
 from guilder.db import CellDatabase
@@ -19,6 +19,7 @@ from guilder.ids import IdSource, Tenant
 from guilder.keys import Caller, KeyRing, slot_of
 from guilder.phases import Context
 from guilder.processors import Processor
+from guilder.reconcile import Report
 
 CELLS_HELD = 4
 """Cells whose connections one environment keeps; the least recently used is closed first. A thousand environments share each cell."""
@@ -79,6 +80,11 @@ class Runtime:
             new_id=self.new_id,
             budgets=self.settings.budgets,
         )
+
+    async def reconcile(self, seconds: float) -> Report:
+        """Run the reconciler over every cell for about ``seconds``."""
+        cells = [(await self._cell(cell.first_slot)).database for cell in self.settings.cells]
+        return await reconcile.run(cells, self.context, self.clock, seconds)
 
     async def database(self, slot: int) -> CellDatabase:
         """Give the database that serves a slot."""

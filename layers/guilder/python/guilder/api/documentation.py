@@ -45,7 +45,7 @@ _BY_NAME = (
     schemas.Refund,
     schemas.Problem,
 )
-"""Models that the document takes from Pydantic itself: the routes read and render them, and FastAPI would drop nulls from their examples."""
+"""Taken from Pydantic itself: the routes read and render these, and FastAPI would drop the nulls from their examples."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
