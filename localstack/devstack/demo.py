@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from guilder import ids
 
-from devstack import aws, credentials, deploy, simulator, sql
+from devstack import api, aws, credentials, simulator, sql
 from devstack.errors import StackError
 from devstack.localstack_server import LOCALSTACK
 from devstack.outputs import Merchant, kept_merchant
@@ -60,7 +60,7 @@ def pay(stack: Stack, payer: Merchant) -> Exchange:
     Raises:
         StackError: it did not succeed, or ledger or processor tell another story.
     """
-    url = f"{deploy.api_url(stack)}/v1/payments"
+    url = f"{api.url(stack)}/v1/payments"
     headers = {"Authorization": f"Bearer {payer.api_key}", "Idempotency-Key": str(uuid.uuid4())}
     body = {"amount": 4200, "currency": "EUR", "payment_method": "tok_visa", "description": "A first payment"}
     answer = httpx.post(url, headers=headers, json=body, timeout=TIMEOUT_SECONDS)
@@ -107,7 +107,7 @@ def _invoke(stack: Stack, event: dict[str, Any]) -> dict[str, Any]:
 def _is_accepted(stack: Stack, known: Merchant) -> bool:
     """Whether the API takes the key: reading a payment that does not exist tells, and changes nothing."""
     answer = httpx.get(
-        f"{deploy.api_url(stack)}/v1/payments/none",
+        f"{api.url(stack)}/v1/payments/none",
         headers={"Authorization": f"Bearer {known.api_key}"},
         timeout=TIMEOUT_SECONDS,
     )

@@ -101,10 +101,11 @@ def build() -> dict[str, Any]:
     }
     for path, operations in made["paths"].items():
         for operation in operations.values():
+            by_processors = path.startswith(_SIGNED)
             for status, response in operation["responses"].items():
-                if "requestBody" in operation and status in {"200", "201"}:
+                if "requestBody" in operation and status in {"200", "201"} and not by_processors:
                     response["headers"] = problems.IDEMPOTENCY_HEADERS
-            _finish(operation, secured=path.startswith("/v1/") and not path.startswith(_SIGNED))
+            _finish(operation, secured=path.startswith("/v1/") and not by_processors)
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     return made
