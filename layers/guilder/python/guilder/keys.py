@@ -17,7 +17,7 @@ import asyncpg
 from guilder import db, ids
 from guilder.errors import Forbidden, Unauthenticated
 
-SCOPES = frozenset({"payments:read", "payments:write"})
+SCOPES = frozenset({"payments:read", "payments:write", "refunds:read", "refunds:write", "balance:read", "ledger:read"})
 """All scopes. The demo merchant's key has every one."""
 
 CACHE_LIFE = timedelta(seconds=60)

@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.openapi.utils import get_openapi
 
-from guilder.api import health, payments, schemas
+from guilder.api import health, ledger, payment_lists, payments, schemas
 from guilder.api.app import TITLE, VERSION
 from guilder.errors import NotFound
 
@@ -68,7 +68,7 @@ async def file(name: str) -> Response:
 def build() -> dict[str, Any]:
     """Make the document from the routers."""
     whole = APIRouter()
-    for part in (payments.write, payments.read, health.router):
+    for part in (payments.write, payments.read, payment_lists.router, ledger.router, health.router):
         whole.include_router(part)
     made = get_openapi(
         title=TITLE,
@@ -80,6 +80,7 @@ def build() -> dict[str, Any]:
     components = made["components"]
     for model in (
         schemas.CreatePayment,
+        schemas.Payment,
         schemas.Problem,
     ):  # what the routes refer to by name: they read and render these themselves
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
