@@ -72,7 +72,7 @@ class ApiStack(GuilderStack):
             rest_api_name=environment.named("api"),
             description="Guilder: payments",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
-            deploy_options=gateway.stage(self, environment, "api"),
+            deploy_options=gateway.stage(self, environment),
             cloud_watch_role=environment.cloud is not None,  # API Gateway writes logs with a role of the account
             cloud_watch_role_removal_policy=cdk.RemovalPolicy.RETAIN if environment.cloud else None,
         )

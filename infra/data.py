@@ -2,12 +2,12 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
+from infra.cache import Cache
 from infra.cells import CellAddresses
 from infra.environments import CacheSize, Cell, DatabaseSize, Environment
 from infra.function import Function, removal_policy
@@ -19,7 +19,6 @@ APPLICATION_ROLE = "guilder_app"
 ADMINISTRATOR = "guilder_admin"
 SIMULATOR_ROLE = "simulator"
 POSTGRES_PORT = 5432
-VALKEY_PORT = 6379
 
 ENGINE = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_18_3)
 
@@ -53,13 +52,13 @@ class DataStack(GuilderStack):
         self.proxy = self._make_proxy()
         self.read_only = self.proxy.add_endpoint(
             "ReadOnly",
+            db_proxy_endpoint_name=environment.named(f"{cell.name}-read-only"),
             vpc=network.vpc,
             vpc_subnets=network.data_subnets,
             security_groups=[self._fixed("ReadOnlyGroup", network.proxy)],
             target_role=rds.ProxyEndpointTargetRole.READ_ONLY,
         )
-        self.cache_user = self._make_cache_user()
-        self.cache = self._make_cache(cache)
+        self.cache = Cache(self, environment, network, cell, size=cache, key=self.key)
 
     @property
     def addresses(self) -> CellAddresses:
@@ -70,14 +69,14 @@ class DataStack(GuilderStack):
             self.cell.last_slot,
             writer=database_url(APPLICATION_ROLE, self.proxy.endpoint),
             reader=database_url(APPLICATION_ROLE, self.read_only.endpoint),
-            cache=f"rediss://{self.cache_user.user_id}@{self.cache.attr_primary_end_point_address}:{VALKEY_PORT}/0",
+            cache=self.cache.url,
             direct=database_url(ADMINISTRATOR, self.cluster.cluster_endpoint.hostname),
         )
 
     def grant_use(self, function: Function) -> None:
         """Let a function log in to proxy and cache as the application."""
         self.grant_connect(function, APPLICATION_ROLE)
-        function.allow(["elasticache:Connect"], [self._cache_arn(), self.cache_user.attr_arn])
+        self.cache.grant_connect(function)
 
     def grant_connect(self, function: Function, role: str) -> None:
         """Let a function log in to the proxy as this database role, with either endpoint."""
@@ -156,6 +155,7 @@ class DataStack(GuilderStack):
         proxy = rds.DatabaseProxy(
             self,
             "Proxy",
+            db_proxy_name=self._environment.named(self.cell.name),
             proxy_target=rds.ProxyTarget.from_cluster(self.cluster),
             default_auth_scheme=rds.DefaultAuthScheme.IAM_AUTH,
             role=role,
@@ -174,63 +174,6 @@ class DataStack(GuilderStack):
             )
         )
         return proxy
-
-    def _make_cache_user(self) -> elasticache.CfnUser:
-        """The only user there is; for IAM, name and id have to be the same."""
-        user_id = self._environment.named(f"{self.cell.name}-app")
-        return elasticache.CfnUser(
-            self,
-            "CacheUser",
-            engine="valkey",
-            user_id=user_id,
-            user_name=user_id,
-            access_string="on ~* +@all -@dangerous -@admin",
-            authentication_mode={"Type": "iam"},
-        )
-
-    def _make_cache(self, size: CacheSize) -> elasticache.CfnReplicationGroup:
-        group = elasticache.CfnUserGroup(
-            self,
-            "CacheUsers",
-            engine="valkey",
-            user_group_id=self._environment.named(f"{self.cell.name}-cache"),
-            user_ids=[self.cache_user.ref],
-        )
-        subnets = elasticache.CfnSubnetGroup(
-            self,
-            "CacheSubnets",
-            description=f"Guilder's cache, cell {self.cell.name}",
-            subnet_ids=self._network.vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED).subnet_ids,
-        )
-        return elasticache.CfnReplicationGroup(
-            self,
-            "Cache",
-            replication_group_id=self._environment.named(self.cell.name),
-            replication_group_description=f"Guilder's cache, cell {self.cell.name}",
-            engine="valkey",
-            engine_version="9.0",
-            cache_node_type=size.node_type,
-            num_cache_clusters=1 + size.replicas,
-            automatic_failover_enabled=size.replicas > 0,
-            multi_az_enabled=size.replicas > 0,
-            port=VALKEY_PORT,
-            cache_subnet_group_name=subnets.ref,
-            security_group_ids=[self._network.cache.security_group_id],
-            user_group_ids=[group.ref],
-            transit_encryption_enabled=True,
-            transit_encryption_mode="required",
-            at_rest_encryption_enabled=True,
-            kms_key_id=self.key.key_arn,
-            auto_minor_version_upgrade=True,
-        )
-
-    def _cache_arn(self) -> str:
-        return self.format_arn(
-            service="elasticache",
-            resource="replicationgroup",
-            resource_name=self.cache.ref,
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
 
     def _fixed(self, name: str, group: ec2.SecurityGroup) -> ec2.ISecurityGroup:
         """A security group that constructs here cannot add rules to: the network stack has them all."""

@@ -1,4 +1,4 @@
-"""What every REST API has in common: its stage and its way to a function."""
+"""API Gateway: the stage of the API, and the way from a route to a function."""
 
 import json
 
@@ -13,14 +13,14 @@ from infra.function import Function, removal_policy, retention
 TIMEOUT = cdk.Duration.seconds(29)
 
 
-def stage(scope: Construct, environment: Environment, name: str) -> apigateway.StageOptions:
-    """The stage, named as its environment. LocalStack's neither logs nor throttles."""
+def stage(scope: Construct, environment: Environment) -> apigateway.StageOptions:
+    """The API's stage, named as its environment. LocalStack's neither logs nor throttles."""
     if not environment.cloud:
         return apigateway.StageOptions(stage_name=environment.name)
     group = logs.LogGroup(
         scope,
         "AccessLogs",
-        log_group_name=f"/aws/apigateway/{environment.named(name)}",
+        log_group_name=f"/aws/apigateway/{environment.named('api')}",
         retention=retention(environment),
         removal_policy=removal_policy(environment),
     )

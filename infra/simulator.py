@@ -57,7 +57,8 @@ class Simulator(Construct):
             endpoint_configuration=apigateway.EndpointConfiguration(
                 types=[apigateway.EndpointType.PRIVATE], vpc_endpoints=[endpoint]
             ),
-            deploy_options=gateway.stage(self, environment, "simulator"),
+            # Without API Gateway's logs: those take a role of the account that the API stack sets, later than this one.
+            deploy_options=apigateway.StageOptions(stage_name=environment.name),
         )
         api.grant_invoke_from_vpc_endpoints_only([endpoint])
         return api

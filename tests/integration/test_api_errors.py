@@ -48,7 +48,7 @@ def test_each_wrong_field_is_named_and_its_value_is_not_repeated(
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'{"amount": NaN}', b"[" * 100_000][:4])
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"amount": NaN}', b"[" * 60_000])
 def test_a_body_that_is_no_json(environment: Environment, body: bytes) -> None:
     answer = environment.request("POST", "/v1/payments", body)
     assert (answer.status, answer.problem) == (400, "malformed-request")

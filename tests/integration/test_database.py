@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 import guilder
 import pytest
-from guilder import db, migrate
+from guilder import db, idempotency, migrate
 from guilder.config import Settings
 from guilder.states import Status
 
@@ -20,7 +20,9 @@ from tests.support.sql import Sql
 
 PACKAGE = Path(guilder.__file__).parent
 BLOCKS = [
-    (path.stem, name, query) for path in PACKAGE.glob("*.sql") for name, query in db.load_queries(str(path)).items()
+    (path.stem, name, query)
+    for path in PACKAGE.glob("*.sql")
+    for name, query in db.load_queries(str(path), claim=idempotency.SQL["claim"]).items()
 ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from guilder.api import documentation, schemas
+from guilder.ids import Tenant
 from guilder.money import Money
 from guilder.payments import Failure, Payment
 from guilder.states import Status
@@ -14,9 +15,9 @@ from openapi_spec_validator import validate
 
 ROOT = Path(__file__).parents[2]
 PAYMENT = Payment(
-    slot=7,
-    livemode=False,
+    tenant=Tenant(7, UUID(int=1), livemode=False),
     id=UUID(int=5),
+    owner=UUID(int=2),
     status=Status.FAILED,
     version=2,
     money=Money(1050, "EUR"),
@@ -31,6 +32,9 @@ PAYMENT = Payment(
     metadata={"a": "b"},
     failure=Failure("card_declined", "Declined.", "do_not_honor"),
     next_action_url=None,
+    cancellation_reason=None,
+    review=None,
+    authorization_expires_at=None,
     processor="simulator",
     processor_reference="ch_1",
     created_at=datetime(2026, 11, 23, 9, 30, 0, 123456, UTC),
@@ -81,6 +85,6 @@ def test_times_are_rfc_3339_in_utc() -> None:
 
 def test_the_examples_are_valid() -> None:
     document = json.loads(documentation.DOCUMENT.read_text())
-    for model in (schemas.CreatePayment, schemas.Payment):
+    for model in (schemas.CreatePayment, schemas.Payment, schemas.CapturePayment, schemas.CreateRefund, schemas.Refund):
         for example in document["components"]["schemas"][model.__name__]["examples"]:
             model.model_validate(example)

@@ -66,7 +66,7 @@ ANSWERED = {"response_status": 201, "response_body": b"{}"}
 @pytest.mark.parametrize(
     ("changes", "standing"),
     [
-        ({"object_id": NEW, "owner": MINE}, Standing.FRESH),
+        ({"operation_id": NEW, "owner": MINE}, Standing.FRESH),
         ({"fingerprint": b"g" * 32}, Standing.MISMATCH),
         ({"fingerprint": b"g" * 32, **ANSWERED}, Standing.MISMATCH),
         ({"fingerprint": b"g" * 32, "owner": MINE}, Standing.MISMATCH),

@@ -1,7 +1,9 @@
 """When LocalStack ends, in whatever way, so do the functions' processes."""
 
+import contextlib
 import os
 import signal
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -35,9 +37,19 @@ def test_no_process_stays_behind(way: signal.Signals, tmp_path: Path) -> None:
             children = [psutil.Process(int(file.name)) for file in (tmp_path / "children").iterdir()]
             assert len(processes) == len(children) == len(EVENTS)
             os.kill(stage.pid, way)
-            for process in (*processes, *children):
-                wait_for(partial(has_ended, process))
+            try:
+                for process in (*processes, *children):
+                    wait_for(partial(has_ended, process))
+            finally:
+                kill((*processes, *children))
             for call in calls:
                 # Asked to end, LocalStack may find the time to tell the caller what happened to the function.
                 lost = isinstance(call.exception(timeout=30), BotoCoreError)
                 assert lost or call.result().payload["errorType"] == "Runtime.ExitError"
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """Leave nothing behind where the executor did."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()

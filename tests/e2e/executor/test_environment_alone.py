@@ -106,7 +106,7 @@ def handler(event, context):
     if "fail" in event:
         raise ValueError(event["fail"])
     return {"event": event, "id": context.aws_request_id, "arn": context.invoked_function_arn,
-            "left": context.get_remaining_time_in_millis() // 10000, "trace": os.environ["_X_AMZN_TRACE_ID"],
+            "left": 0 < context.get_remaining_time_in_millis() <= 20000, "trace": os.environ["_X_AMZN_TRACE_ID"],
             "native": runtime_client.__file__.endswith(".so")}
 """
     outcomes = []

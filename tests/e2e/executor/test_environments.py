@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.e2e.executor.stage import FUNCTIONS, Stage, has_ended, processes_of, wait_for, wait_for_process
 
@@ -95,3 +96,17 @@ def test_deleting_a_function_ends_its_processes(stage: Stage) -> None:
     (process,) = processes_of(function)
     stage.client("lambda").delete_function(FunctionName=function)
     wait_for(lambda: has_ended(process))
+
+
+@pytest.mark.parametrize(("text", "status"), [(None, "READY"), ("raise RuntimeError('no database')", "FAILED")])
+def test_provisioned_environments_are_initialised_before_any_call(stage: Stage, text: str | None, status: str) -> None:
+    functions = stage.client("lambda")
+    function = stage.deploy(text or FUNCTIONS / "probe.py")
+    version = functions.publish_version(FunctionName=function)["Version"]
+    which = {"FunctionName": function, "Qualifier": version}
+    functions.put_provisioned_concurrency_config(**which, ProvisionedConcurrentExecutions=2)
+    wait_for(lambda: functions.get_provisioned_concurrency_config(**which)["Status"] == status)
+    assert len(processes_of(function)) == (2 if status == "READY" else 0)
+    if status == "READY":
+        answer = stage.call(f"{function}:{version}", environment=None)
+        assert answer.payload["environment"]["AWS_LAMBDA_INITIALIZATION_TYPE"] == "provisioned-concurrency"

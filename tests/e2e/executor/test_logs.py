@@ -1,5 +1,6 @@
 """What a function prints is in its log group, between Lambda's own lines."""
 
+import json
 import re
 
 from tests.e2e.executor.stage import FUNCTIONS, Stage, wait_for
@@ -65,3 +66,19 @@ def test_a_killed_process_leaves_its_last_words(stage: Stage) -> None:
     lines = wait_for(lambda: complete(stage.log(function), reports=1))
     assert "last words" in lines
     assert any(line.endswith("Task timed out after 1.00 seconds") for line in lines)
+
+
+def test_log_records_are_json_where_the_function_asks_for_it(stage: Stage) -> None:
+    text = """
+import logging
+def handler(event, context):
+    logging.getLogger("payments").info("charged")
+    return context.aws_request_id
+"""
+    function = stage.deploy(text, LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "INFO"})
+    answer = stage.call(function)
+    (record,) = [json.loads(line) for line in answer.log.splitlines() if line.startswith("{")]
+    assert record["level"] == "INFO"
+    assert record["logger"] == "payments"
+    assert record["message"] == "charged"
+    assert record["requestId"] == answer.payload

@@ -6,7 +6,8 @@ wire, no SET, no session locks, no temporary objects. Time-outs and such are set
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,11 +37,30 @@ _DEAD = (
 _BLOCK = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
-def load_queries(module_file: str) -> dict[str, str]:
-    """Read the ``.sql`` file beside a module: blocks that start with ``-- name: <name>``."""
+def load_queries(module_file: str, **fragments: str) -> dict[str, str]:
+    """Read the ``.sql`` file beside a module: blocks that start with ``-- name: <name>``.
+
+    ``{fragment}`` in a block stands for the fragment of that name: SQL that several statements share.
+    """
     text = Path(module_file).with_suffix(".sql").read_text(encoding="utf-8")
+    for fragment, sql in fragments.items():
+        text = text.replace("{" + fragment + "}", sql)
     parts = _BLOCK.split(text)[1:]
     return {name: body.strip().removesuffix(";") for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+class Transaction:
+    """Several statements that happen all or none."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def fetchrow(self, query: str, *args: object) -> Row | None:
+        """Run one statement and return its only row."""
+        row: Row | None = await self._connection.fetchrow(query, *args)
+        return row
 
 
 class Endpoint:
@@ -80,6 +100,21 @@ class Endpoint:
         """Run one statement as ``fetch`` does and return its only row."""
         rows = await self.fetch(query, *args)
         return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open one transaction over several statements. Nothing in it is sent again: where it fails, none of it happened, or nobody knows.
+
+        Raises:
+            Unavailable: no connection, or no answer in time.
+        """
+        try:
+            pool = self._pool or await self._open()
+            async with pool.acquire(timeout=self._settings.budgets.connect) as connection, connection.transaction():
+                yield Transaction(connection)
+        except (*_DEAD, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError) as error:
+            logger.warning("database unavailable", extra={"reason": type(error).__name__})
+            raise Unavailable("The database did not answer in time.") from error
 
     async def close(self) -> None:
         """Give the connections up; the next statement opens new ones."""

@@ -13,6 +13,9 @@ GuilderError
 │   ├── NotFound                   404  not-found
 │   ├── MethodNotAllowed           405  method-not-allowed
 │   ├── MerchantReferenceTaken     409  merchant-reference-taken
+│   ├── StateConflict              409  state-conflict
+│   ├── AmountTooLarge             422  amount-too-large
+│   ├── ProcessorDeclined          409  processor-declined
 │   └── RequestTooLarge            413  request-too-large
 ├── IdempotencyKeyInFlight         409  idempotency-key-in-flight   send the same request again, after Retry-After
 ├── Unavailable                    503  unavailable                 send the same request again, after Retry-After
@@ -166,6 +169,30 @@ class MerchantReferenceTaken(RequestRefused):
         super().__init__(
             "Another payment has this `merchant_reference`. Nothing was charged. Look that payment up, or use a new reference."
         )
+
+
+class StateConflict(RequestRefused):
+    """The object is not in a state in which this can be done."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "state-conflict"
+    title = "The object's state does not allow this"
+
+
+class AmountTooLarge(RequestRefused):
+    """More than is left to capture or to refund, with what is under way taken into account. ``available`` says how much is left."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "amount-too-large"
+    title = "The amount is more than what is left"
+
+
+class ProcessorDeclined(RequestRefused):
+    """The processor refused a capture or a cancellation, definitely. ``failure`` says why."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "processor-declined"
+    title = "The processor refused"
 
 
 class RequestTooLarge(RequestRefused):

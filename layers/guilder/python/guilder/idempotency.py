@@ -1,9 +1,10 @@
 """Idempotency: one key, one effect, one answer.
 
-PostgreSQL is the authority: the unique index on (slot, merchant, mode, key) is the lock, and one statement decides (``payments.sql``,
-block ``create``). The cache saves the trip where it can: it holds the claim while the first caller works and the answer afterwards.
+PostgreSQL is the authority: the unique index on (slot, merchant, mode, key) is the lock, and one statement decides (the claim, in
+``idempotency.sql``, with which the statement of every phase 1 begins). The cache saves the trip where it can: it holds the claim while the
+first caller works, and the answer afterwards.
 
-Read what the claim statement returns in this order (``read_claim``): our own payment id means fresh; another fingerprint, mismatch; a
+Read what the claim statement returns in this order (``read_claim``): our own operation means fresh; another fingerprint, mismatch; a
 stored body, replay; our own owner, take-over of a lease that ran out; else the first caller is still at work.
 """
 
@@ -17,9 +18,12 @@ from uuid import UUID
 
 import orjson
 
+from guilder import db
 from guilder.cache import Cache, CacheUnavailable
 from guilder.db import Row
 from guilder.errors import IdempotencyKeyInvalid, IdempotencyKeyMissing
+
+SQL = db.load_queries(__file__)
 
 CACHE_LIFE = timedelta(hours=24)
 KEY_LIFE = timedelta(days=7)
@@ -97,21 +101,27 @@ def fingerprint(method: str, route: str, api_version: str, body: object) -> byte
     return hashlib.sha256(b"\0".join((method.encode(), route.encode(), api_version.encode(), canonical))).digest()
 
 
-def read_claim(row: Row, new_id: UUID, request: Request) -> Claim:
+def read_claim(row: Row, new_operation: UUID, request: Request) -> Claim:
     """Read the claim statement's row. The order of the questions is the rule; see the module's text."""
     answer = None
-    if row["object_id"] == new_id:
+    if row["operation_id"] == new_operation:
         standing = Standing.FRESH
+        answer = _answer_in(row)  # stored by the claim itself, where no processor has to be asked
     elif row["fingerprint"] != request.fingerprint:
         standing = Standing.MISMATCH
     elif row["response_body"] is not None:
         standing = Standing.REPLAY
-        answer = Answer(row["response_status"], row["response_body"], row["expires_at"])
+        answer = _answer_in(row)
     elif row["owner"] == request.owner:
         standing = Standing.TAKE_OVER
     else:
         standing = Standing.IN_FLIGHT
     return Claim(standing, row["object_id"], row["operation_id"], answer, row["expires_at"])
+
+
+def _answer_in(row: Row) -> Answer | None:
+    body = row["response_body"]
+    return None if body is None else Answer(row["response_status"], body, row["expires_at"])
 
 
 class Desk:

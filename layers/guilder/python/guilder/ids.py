@@ -31,6 +31,15 @@ class ObjectId:
     uuid: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Whose rows: every query names all three. Test and live mode are separate worlds."""
+
+    slot: int
+    merchant: UUID
+    livemode: bool
+
+
 class InvalidId(ValueError):
     """The text is not an id of the expected kind."""
 

@@ -31,11 +31,9 @@ _SQL = db.load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who a request comes from. Every query names ``slot``, ``merchant`` and ``livemode``."""
+    """Who a request comes from."""
 
-    slot: int
-    merchant: UUID
-    livemode: bool
+    tenant: ids.Tenant
     key_id: UUID
     scopes: frozenset[str]
     processor: str
@@ -114,9 +112,7 @@ class KeyRing:
             self._known.pop(key_hash, None)
             raise Unauthenticated
         return Caller(
-            slot=row["slot"],
-            merchant=row["merchant_id"],
-            livemode=row["livemode"],
+            tenant=ids.Tenant(row["slot"], row["merchant_id"], row["livemode"]),
             key_id=row["id"],
             scopes=frozenset(row["scopes"]),
             processor=row["processor"],

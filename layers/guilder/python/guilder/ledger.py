@@ -18,6 +18,7 @@ from uuid import UUID
 import orjson
 
 from guilder import db, ids, pages
+from guilder.ids import Tenant
 
 PREFIX = "tr"
 MERCHANT_PENDING = "merchant:pending"
@@ -55,8 +56,7 @@ def refund(transfer_id: UUID, processor: str, amount: int, refunded_at: datetime
 class BookedTransfer:
     """A row as it stands in the ledger, where it never changes."""
 
-    slot: int
-    livemode: bool
+    tenant: Tenant
     id: UUID
     kind: str
     debit_account: str
@@ -70,7 +70,7 @@ class BookedTransfer:
     @property
     def public_id(self) -> str:
         """The id as the API shows it."""
-        return ids.encode(PREFIX, self.slot, self.id)
+        return ids.encode(PREFIX, self.tenant.slot, self.id)
 
     def snapshot(self) -> bytes:
         """Render as the API shows it."""
@@ -83,9 +83,9 @@ class BookedTransfer:
                 "credit_account": self.credit_account,
                 "amount": self.amount,
                 "currency": self.currency,
-                "payment": ids.encode("pay", self.slot, self.payment_id),
+                "payment": ids.encode("pay", self.tenant.slot, self.payment_id),
                 "available_on": self.available_on,
-                "livemode": self.livemode,
+                "livemode": self.tenant.livemode,
                 "created_at": self.created_at,
             },
             option=orjson.OPT_UTC_Z,
@@ -111,14 +111,14 @@ class Balance:
     available: int
 
 
-async def balances(endpoint: db.Endpoint, tenant: pages.Tenant, as_of: datetime | None = None) -> list[Balance]:
+async def balances(endpoint: db.Endpoint, tenant: Tenant, as_of: datetime | None = None) -> list[Balance]:
     """Add up a merchant's accounts, per currency: every transfer committed by now, or those of them created up to ``as_of``."""
     rows = await endpoint.fetch(_SQL["balances"], tenant.slot, tenant.merchant, tenant.livemode, as_of)
     return [Balance(row["currency"], int(row["pending"]), int(row["available"])) for row in rows]
 
 
 async def transfers(
-    endpoint: db.Endpoint, tenant: pages.Tenant, cut: pages.Cut, wanted: TransferFilters
+    endpoint: db.Endpoint, tenant: Tenant, cut: pages.Cut, wanted: TransferFilters
 ) -> pages.Page[BookedTransfer]:
     """Read a page of transfers.
 
@@ -132,11 +132,10 @@ async def transfers(
     return await pages.read(endpoint, _SQL[direction], tenant, cut, _reader(tenant), *filters)
 
 
-def _reader(tenant: pages.Tenant) -> Callable[[db.Row], BookedTransfer]:
+def _reader(tenant: Tenant) -> Callable[[db.Row], BookedTransfer]:
     def read(row: db.Row) -> BookedTransfer:
         return BookedTransfer(
-            slot=tenant.slot,
-            livemode=tenant.livemode,
+            tenant=tenant,
             id=row["id"],
             kind=row["kind"],
             debit_account=row["debit_account"],

@@ -24,11 +24,11 @@ hold fewer objects than asked for while there are more; the cursor then is the e
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 from uuid import UUID
 
 from guilder import db
 from guilder.errors import ValidationFailed
+from guilder.ids import Tenant
 
 EXAMINED = 10_000
 """Rows that one page examines at most: tens of milliseconds."""
@@ -40,22 +40,6 @@ A range of times is thus a range of ids, give or take; ``created_at`` itself is 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOWEST = UUID(int=0)
 _HIGHEST = UUID(int=(1 << 128) - 1)
-
-
-class Tenant(Protocol):
-    """Whose objects: ``keys.Caller`` is one."""
-
-    @property
-    def slot(self) -> int:
-        """The merchant's slot."""
-
-    @property
-    def merchant(self) -> UUID:
-        """The merchant."""
-
-    @property
-    def livemode(self) -> bool:
-        """The world: live, or test."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import orjson
 
-from guilder import db, pages
-from guilder.payments import Context, Payment
-from guilder.payments import _read as read_payment
+from guilder import db, pages, payments
+from guilder.payments import Payment
+from guilder.phases import Context
 from guilder.states import Status
 
 _SQL = db.load_queries(__file__)
@@ -35,19 +35,19 @@ class Filters:
 async def page(
     context: Context, cut: pages.Cut, wanted: Filters, examined: int = pages.EXAMINED
 ) -> pages.Page[Payment]:
-    """Read a page of the caller's payments.
+    """Read a page of the merchant's payments.
 
     Raises:
         ValidationFailed: the cursor is not one of them.
     """
-    caller = context.caller
+    tenant = context.tenant
     name, filters = _choose(wanted, "older" if cut.older else "newer")
     return await pages.read(
         context.database.writer,
         _SQL[name],
-        caller,
+        tenant,
         cut,
-        lambda row: read_payment(row, caller),
+        lambda row: payments.read(row, tenant),
         *filters,
         examined=examined,
     )

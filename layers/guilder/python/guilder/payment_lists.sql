@@ -20,9 +20,10 @@ SELECT $6::uuid IS NULL OR EXISTS (
         SELECT t.id FROM payments t
         WHERE t.slot = $1 AND t.merchant_id = $2 AND t.livemode = $3 AND t.id > $4 AND t.id < $5
         ORDER BY t.id DESC OFFSET $8::bigint - 1 LIMIT 1) END AS edge,
-    t.id, t.status, t.version, t.amount, t.currency, t.capture_method, t.amount_capturable, t.amount_captured, t.amount_refunded,
-    t.payment_method, t.customer, t.merchant_reference, t.description, t.metadata, t.failure_code, t.failure_message,
-    t.failure_processor_code, t.next_action_url, t.processor, t.processor_reference, t.created_at, t.updated_at
+    t.id, t.status, t.version, t.owner, t.amount, t.currency, t.capture_method, t.amount_capturable, t.amount_captured,
+    t.amount_refunded, t.payment_method, t.customer, t.merchant_reference, t.description, t.metadata, t.failure_code, t.failure_message,
+    t.failure_processor_code, t.next_action_url, t.cancellation_reason, t.review, t.authorization_expires_at, t.processor,
+    t.processor_reference, t.created_at, t.updated_at
 FROM (VALUES (true)) AS always (present)
 LEFT JOIN hit ON true
 LEFT JOIN payments t ON t.slot = $1 AND t.merchant_id = $2 AND t.livemode = $3 AND t.id = hit.id
@@ -47,9 +48,10 @@ SELECT $6::uuid IS NULL OR EXISTS (
         SELECT t.id FROM payments t
         WHERE t.slot = $1 AND t.merchant_id = $2 AND t.livemode = $3 AND t.customer = $13 AND t.id > $4 AND t.id < $5
         ORDER BY t.id DESC OFFSET $8::bigint - 1 LIMIT 1) END AS edge,
-    t.id, t.status, t.version, t.amount, t.currency, t.capture_method, t.amount_capturable, t.amount_captured, t.amount_refunded,
-    t.payment_method, t.customer, t.merchant_reference, t.description, t.metadata, t.failure_code, t.failure_message,
-    t.failure_processor_code, t.next_action_url, t.processor, t.processor_reference, t.created_at, t.updated_at
+    t.id, t.status, t.version, t.owner, t.amount, t.currency, t.capture_method, t.amount_capturable, t.amount_captured,
+    t.amount_refunded, t.payment_method, t.customer, t.merchant_reference, t.description, t.metadata, t.failure_code, t.failure_message,
+    t.failure_processor_code, t.next_action_url, t.cancellation_reason, t.review, t.authorization_expires_at, t.processor,
+    t.processor_reference, t.created_at, t.updated_at
 FROM (VALUES (true)) AS always (present)
 LEFT JOIN hit ON true
 LEFT JOIN payments t ON t.slot = $1 AND t.merchant_id = $2 AND t.livemode = $3 AND t.id = hit.id
@@ -74,9 +76,10 @@ SELECT $6::uuid IS NULL OR EXISTS (
         SELECT t.id FROM payments t
         WHERE t.slot = $1 AND t.merchant_id = $2 AND t.livemode = $3 AND t.id > $4 AND t.id < $5
         ORDER BY t.id OFFSET $8::bigint - 1 LIMIT 1) END AS edge,
-    t.id, t.status, t.version, t.amount, t.currency, t.capture_method, t.amount_capturable, t.amount_captured, t.amount_refunded,
-    t.payment_method, t.customer, t.merchant_reference, t.description, t.metadata, t.failure_code, t.failure_message,
-    t.failure_processor_code, t.next_action_url, t.processor, t.processor_reference, t.created_at, t.updated_at
+    t.id, t.status, t.version, t.owner, t.amount, t.currency, t.capture_method, t.amount_capturable, t.amount_captured,
+    t.amount_refunded, t.payment_method, t.customer, t.merchant_reference, t.description, t.metadata, t.failure_code, t.failure_message,
+    t.failure_processor_code, t.next_action_url, t.cancellation_reason, t.review, t.authorization_expires_at, t.processor,
+    t.processor_reference, t.created_at, t.updated_at
 FROM (VALUES (true)) AS always (present)
 LEFT JOIN hit ON true
 LEFT JOIN payments t ON t.slot = $1 AND t.merchant_id = $2 AND t.livemode = $3 AND t.id = hit.id
@@ -101,9 +104,10 @@ SELECT $6::uuid IS NULL OR EXISTS (
         SELECT t.id FROM payments t
         WHERE t.slot = $1 AND t.merchant_id = $2 AND t.livemode = $3 AND t.customer = $13 AND t.id > $4 AND t.id < $5
         ORDER BY t.id OFFSET $8::bigint - 1 LIMIT 1) END AS edge,
-    t.id, t.status, t.version, t.amount, t.currency, t.capture_method, t.amount_capturable, t.amount_captured, t.amount_refunded,
-    t.payment_method, t.customer, t.merchant_reference, t.description, t.metadata, t.failure_code, t.failure_message,
-    t.failure_processor_code, t.next_action_url, t.processor, t.processor_reference, t.created_at, t.updated_at
+    t.id, t.status, t.version, t.owner, t.amount, t.currency, t.capture_method, t.amount_capturable, t.amount_captured,
+    t.amount_refunded, t.payment_method, t.customer, t.merchant_reference, t.description, t.metadata, t.failure_code, t.failure_message,
+    t.failure_processor_code, t.next_action_url, t.cancellation_reason, t.review, t.authorization_expires_at, t.processor,
+    t.processor_reference, t.created_at, t.updated_at
 FROM (VALUES (true)) AS always (present)
 LEFT JOIN hit ON true
 LEFT JOIN payments t ON t.slot = $1 AND t.merchant_id = $2 AND t.livemode = $3 AND t.id = hit.id
@@ -129,9 +133,10 @@ SELECT $6::uuid IS NULL OR EXISTS (
         SELECT t.id FROM payments t
         WHERE t.slot = $1 AND t.merchant_id = $2 AND t.livemode = $3 AND t.merchant_reference = $14 AND t.id > $4 AND t.id < $5
         ORDER BY t.id DESC OFFSET $8::bigint - 1 LIMIT 1) END AS edge,
-    t.id, t.status, t.version, t.amount, t.currency, t.capture_method, t.amount_capturable, t.amount_captured, t.amount_refunded,
-    t.payment_method, t.customer, t.merchant_reference, t.description, t.metadata, t.failure_code, t.failure_message,
-    t.failure_processor_code, t.next_action_url, t.processor, t.processor_reference, t.created_at, t.updated_at
+    t.id, t.status, t.version, t.owner, t.amount, t.currency, t.capture_method, t.amount_capturable, t.amount_captured,
+    t.amount_refunded, t.payment_method, t.customer, t.merchant_reference, t.description, t.metadata, t.failure_code, t.failure_message,
+    t.failure_processor_code, t.next_action_url, t.cancellation_reason, t.review, t.authorization_expires_at, t.processor,
+    t.processor_reference, t.created_at, t.updated_at
 FROM (VALUES (true)) AS always (present)
 LEFT JOIN hit ON true
 LEFT JOIN payments t ON t.slot = $1 AND t.merchant_id = $2 AND t.livemode = $3 AND t.id = hit.id

@@ -1,17 +1,10 @@
-"""Payments: the story of one charge.
+"""Payments: what one is, and how it is created, confirmed and charged.
 
-``create`` has three phases, and a crash between any two of them leaves something that can be finished:
-
-1. one statement claims the idempotency key and writes the payment as ``processing``, the operation and the event;
-2. the processor is asked, with no transaction open and no connection held;
-3. one statement, guarded by the payment's owner and version, writes the outcome, the ledger transfer, the event and the answer.
-
-Where the outcome is unknown the payment stays ``processing`` and its lease ends. Whoever comes next takes over by asking the processor
-what became of the operation; nobody ever charges a second time.
+``create`` goes through the three phases of ``phases``: one statement writes the payment as ``processing``, the processor is asked, one
+statement writes the outcome. ``captures`` and ``refunds`` tell what can happen to it afterwards.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,25 +12,32 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from guilder import db, events, ids, ledger
-from guilder.config import Budgets
-from guilder.errors import IdempotencyKeyInFlight, IdempotencyKeyReused, MerchantReferenceTaken, NotFound
-from guilder.idempotency import KEY_LIFE, Answer, Claim, Desk, Request, Standing, read_claim
-from guilder.keys import Caller
+from guilder import db, events, idempotency, ids, ledger
+from guilder.errors import MerchantReferenceTaken, NotFound, StateConflict
+from guilder.idempotency import Answer, Request
+from guilder.ids import Tenant
 from guilder.money import Money
-from guilder.operations import Address, Kind, Operation, Result, write_key
-from guilder.processors import Approved, Authorization, Declined, Outcome, Pending, Processor, RequiresAction, Unknown
-from guilder.processors import NotFound as NotSeen
+from guilder.operations import Kind, Operation, Result
+from guilder.phases import (
+    CREATED,
+    OK,
+    Context,
+    Decided,
+    Refused,
+    Reply,
+    Settled,
+    Step,
+    carry_out,
+    claim_parameters,
+)
+from guilder.processors import Approved, Authorization, Declined, Outcome, Pending, Processor, RequiresAction
 from guilder.states import Status, advance
 
 PREFIX = "pay"
-CREATED = 201
-STILL_PROCESSING = 202
+AUTHORIZATION_LIFE = timedelta(days=7)
+"""How long an authorization can be captured: what most schemes allow. Afterwards a worker cancels it and says so."""
 
-_SQL = db.load_queries(__file__)
-_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 0.8)
-"""Between two questions to PostgreSQL while another caller is at work and the cache is away; with the cache, the wait is there."""
-_RETRY_AFTER_S = 1
+SQL = db.load_queries(__file__, claim=idempotency.SQL["claim"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class NewPayment:
     merchant_reference: str | None = None
     description: str | None = None
     metadata: Mapping[str, str] | None = None
+    confirm: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,11 @@ class Failure:
 class Payment:
     """One payment at one version. Amounts in minor units."""
 
-    slot: int
-    livemode: bool
+    tenant: Tenant
     id: UUID
     status: Status
     version: int
+    owner: UUID
     money: Money
     capture_method: str
     amount_capturable: int
@@ -83,6 +84,9 @@ class Payment:
     metadata: Mapping[str, str]
     failure: Failure | None
     next_action_url: str | None
+    cancellation_reason: str | None
+    review: str | None
+    authorization_expires_at: datetime | None
     processor: str
     processor_reference: str | None
     created_at: datetime
@@ -91,7 +95,7 @@ class Payment:
     @property
     def public_id(self) -> str:
         """The id as the API shows it."""
-        return ids.encode(PREFIX, self.slot, self.id)
+        return ids.encode(PREFIX, self.tenant.slot, self.id)
 
     def snapshot(self) -> bytes:
         """Render as the API shows it: the answer, the event's data and the cache hold these bytes."""
@@ -115,8 +119,11 @@ class Payment:
                 "failure": failure
                 and {"code": failure.code, "message": failure.message, "processor_code": failure.processor_code},
                 "next_action": self.next_action_url and {"type": "redirect", "redirect_url": self.next_action_url},
+                "cancellation_reason": self.cancellation_reason,
+                "authorization_expires_at": self.authorization_expires_at,
+                "review": self.review,
                 "processor": self.processor,
-                "livemode": self.livemode,
+                "livemode": self.tenant.livemode,
                 "version": self.version,
                 "created_at": self.created_at,
                 "updated_at": self.updated_at,
@@ -125,93 +132,114 @@ class Payment:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a write answers: kept and replayed with the same status and bytes, except for 202, which is never kept."""
-
-    answer: Answer
-    replayed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What one request works with; ``runtime`` puts it together."""
-
-    caller: Caller
-    database: db.CellDatabase
-    desk: Desk
-    processors: Mapping[str, Processor]
-    clock: Callable[[], datetime]
-    new_id: Callable[[], UUID]
-    budgets: Budgets
-
-
 async def get(context: Context, payment_id: str) -> Payment:
     """Read one payment.
 
     Raises:
         NotFound: not an id, or not a payment of this merchant in this mode.
     """
-    caller = context.caller
     try:
         wanted = ids.decode(PREFIX, payment_id)
     except ids.InvalidId:
         raise NotFound("There is no such payment.") from None
-    row = None
-    if wanted.slot == caller.slot:
-        row = await context.database.writer.fetchrow(
-            _SQL["get"], caller.slot, caller.merchant, caller.livemode, wanted.uuid
-        )
-    if row is None:
+    if wanted.slot != context.tenant.slot:
         raise NotFound("There is no such payment.")
-    return _read(row, caller)
+    return await load(context, wanted.uuid)
 
 
-async def create(context: Context, new: NewPayment, request: Request) -> Reply:
-    """Create a payment and charge it, once per key.
+async def load(context: Context, payment_id: UUID) -> Payment:
+    """Read one payment by its key.
 
     Raises:
-        IdempotencyKeyReused: the key belongs to another request.
-        IdempotencyKeyInFlight: the first request is still at work after the wait.
-        MerchantReferenceTaken: another payment has the reference.
-        Unavailable: the database did not answer; a retry with the same key is safe.
+        NotFound: no such payment of this merchant in this mode.
     """
-    found = await context.desk.claim(request)
-    standing, answer = found or (Standing.FRESH, None)
-    if standing is Standing.MISMATCH:
-        raise IdempotencyKeyReused
-    if answer is not None:
-        return Reply(answer, replayed=True)
+    tenant = context.tenant
+    row = await context.database.writer.fetchrow(SQL["get"], tenant.slot, tenant.merchant, tenant.livemode, payment_id)
+    if row is None:
+        raise NotFound("There is no such payment.")
+    return read(row, tenant)
+
+
+async def create(context: Context, new: NewPayment, processor: str, request: Request) -> Reply:
+    """Create a payment and, unless ``confirm`` is off, charge it: once per key.
+
+    Raises:
+        MerchantReferenceTaken: another payment has the reference.
+        IdempotencyKeyReused, IdempotencyKeyInFlight, Unavailable: as ``phases.carry_out`` says.
+    """
+    payment, operation = _begin(context, new, processor, request)
+    answer = None if new.confirm else Answer(CREATED, payment.snapshot(), operation.created_at + idempotency.KEY_LIFE)
+
+    async def begin() -> db.Row | None:
+        return await context.database.writer.fetchrow(
+            SQL["create"],
+            *claim_parameters(context, request, payment.id, operation, answer),
+            payment.money.amount, payment.money.currency, payment.capture_method, payment.payment_method,
+            payment.customer, payment.merchant_reference, payment.description, orjson.dumps(payment.metadata).decode(), payment.processor,
+            context.new_id(), events.CREATED, payment.snapshot().decode(), CREATED, payment.status,
+        )  # fmt: skip
+
     try:
-        return await _create(context, new, request, in_flight=standing is Standing.IN_FLIGHT)
-    except Exception:
-        await context.desk.give_up(request)
+        return await carry_out(context, request, _step(context, payment, operation, begin))
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "payments_by_merchant_reference":
+            raise MerchantReferenceTaken from error
         raise
 
 
-async def _create(context: Context, new: NewPayment, request: Request, *, in_flight: bool) -> Reply:
-    payment, operation = _begin(context, new)
-    claim = await _claim(context, payment, operation, request, in_flight=in_flight)
-    if claim.standing is Standing.MISMATCH:
-        raise IdempotencyKeyReused
-    if claim.answer is not None:
-        await context.desk.store(request, claim.answer)
-        return Reply(claim.answer, replayed=True)
-    if claim.standing is Standing.TAKE_OVER:
-        return await _take_over(context, claim, request)
-    outcome = await _authorize(context, payment, operation)
-    return await _conclude(context, payment, operation, request, outcome, claim.expires_at)
+async def confirm(context: Context, payment_id: str, request: Request) -> Reply:
+    """Charge a payment that was created without.
 
-
-def _begin(context: Context, new: NewPayment) -> tuple[Payment, Operation]:
-    """Phase 0: the payment and the operation as they will be written."""
-    caller, now = context.caller, context.clock()
-    payment = Payment(
-        slot=caller.slot,
-        livemode=caller.livemode,
-        id=context.new_id(),
+    Raises:
+        NotFound: no such payment.
+        StateConflict: it is not waiting for a confirmation.
+        IdempotencyKeyReused, IdempotencyKeyInFlight, Unavailable: as ``phases.carry_out`` says.
+    """
+    seen = await get(context, payment_id)
+    now = context.clock()
+    operation = Operation(
+        context.new_id(),
+        Kind.AUTHORIZE,
+        seen.id,
+        seen.money.amount,
+        seen.processor,
+        request.owner,
+        now,
+        OK,
+        request.key,
+    )
+    payment = replace(
+        seen,
         status=Status.PROCESSING,
+        version=seen.version + 1,
+        owner=request.owner,
+        updated_at=max(now, seen.updated_at),
+    )
+
+    async def begin() -> db.Row | None:
+        return await context.database.writer.fetchrow(
+            SQL["confirm"],
+            *claim_parameters(context, request, payment.id, operation),
+            seen.version, payment.updated_at, context.new_id(), events.PROCESSING, payment.snapshot().decode(), OK,
+        )  # fmt: skip
+
+    try:
+        return await carry_out(context, request, _step(context, payment, operation, begin))
+    except Refused:
+        raise StateConflict(
+            f"A payment can be confirmed while it is `requires_confirmation`; this one is `{seen.status}`."
+        ) from None
+
+
+def _begin(context: Context, new: NewPayment, processor: str, request: Request) -> tuple[Payment, Operation]:
+    """Phase 0: the payment and the operation as they will be written."""
+    now = context.clock()
+    payment = Payment(
+        tenant=context.tenant,
+        id=context.new_id(),
+        status=Status.PROCESSING if new.confirm else Status.REQUIRES_CONFIRMATION,
         version=1,
+        owner=request.owner,
         money=new.money,
         capture_method=new.capture_method,
         amount_capturable=0,
@@ -224,126 +252,68 @@ def _begin(context: Context, new: NewPayment) -> tuple[Payment, Operation]:
         metadata=new.metadata or {},
         failure=None,
         next_action_url=None,
-        processor=caller.processor,
+        cancellation_reason=None,
+        review=None,
+        authorization_expires_at=None,
+        processor=processor,
         processor_reference=None,
         created_at=now,
         updated_at=now,
     )
-    return payment, Operation(context.new_id(), Kind.AUTHORIZE, now)
-
-
-async def _claim(
-    context: Context, payment: Payment, operation: Operation, request: Request, *, in_flight: bool
-) -> Claim:
-    """Phase 1, and the wait for another caller who holds the key: in the cache, then PostgreSQL once more."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + context.budgets.wait_for_first
-    for pause in _PAUSES_S:
-        if in_flight:
-            answer = await context.desk.wait_for_first(request, deadline - loop.time())
-            if answer is not None:
-                return Claim(Standing.REPLAY, payment.id, operation.id, answer, answer.expires_at)
-        claim = await _claim_once(context, payment, operation, request)
-        if claim.standing is not Standing.IN_FLIGHT:
-            return claim
-        in_flight = True
-        if loop.time() >= deadline:
-            break
-        await asyncio.sleep(min(pause, max(deadline - loop.time(), 0)))
-    raise IdempotencyKeyInFlight(_RETRY_AFTER_S)
-
-
-async def _claim_once(context: Context, payment: Payment, operation: Operation, request: Request) -> Claim:
-    caller = context.caller
-    try:
-        row = await context.database.writer.fetchrow(
-            _SQL["create"],
-            caller.slot, caller.merchant, caller.livemode, request.key, request.fingerprint, payment.id, operation.id, request.owner,
-            context.budgets.lease, payment.created_at, payment.created_at + KEY_LIFE,
-            payment.money.amount, payment.money.currency, payment.capture_method, payment.payment_method,
-            payment.customer, payment.merchant_reference, payment.description, orjson.dumps(payment.metadata).decode(), payment.processor,
-            context.new_id(), events.CREATED, payment.snapshot().decode(),
-        )  # fmt: skip
-    except asyncpg.UniqueViolationError as error:
-        if (
-            error.constraint_name == "payments_pkey"
-        ):  # the connection was lost after our own claim had been committed, and sent again
-            return Claim(Standing.FRESH, payment.id, operation.id, None, payment.created_at + KEY_LIFE)
-        raise MerchantReferenceTaken from error
-    assert row is not None  # noqa: S101 (the statement returns the row that it inserted or updated)
-    return read_claim(row, payment.id, request)
-
-
-async def _authorize(context: Context, payment: Payment, operation: Operation) -> Outcome:
-    """Phase 2."""
-    authorization = Authorization(
-        operation=_key(context, operation),
-        reference=payment.public_id,
-        money=payment.money,
-        payment_method=payment.payment_method,
-        capture=payment.capture_method == "automatic",
+    operation = Operation(
+        context.new_id(),
+        Kind.AUTHORIZE,
+        payment.id,
+        new.money.amount,
+        processor,
+        request.owner,
+        now,
+        CREATED,
+        request.key,
     )
-    return await context.processors[payment.processor].authorize(authorization)
+    return payment, operation
 
 
-def _key(context: Context, operation: Operation) -> str:
-    return write_key(Address(context.caller.slot, context.caller.merchant, context.caller.livemode, operation.id))
-
-
-async def _take_over(context: Context, claim: Claim, request: Request) -> Reply:
-    """Go on where another owner stopped: ask the processor, charge nothing."""
-    caller = context.caller
-    row = await context.database.writer.fetchrow(
-        _SQL["take_over"], caller.slot, caller.merchant, caller.livemode, claim.object_id, request.owner, claim.operation_id,
-        context.budgets.lease,
-    )  # fmt: skip
-    if row is None:
-        return await _answer_of_another(context, request)
-    payment = _read(row, caller)
-    operation = Operation(row["operation_id"], Kind(row["operation_kind"]), row["operation_created_at"])
-    outcome = await context.processors[payment.processor].lookup(_key(context, operation))
-    return await _conclude(
-        context, payment, operation, request, _finally(context, operation, outcome), claim.expires_at
-    )
-
-
-def _finally(context: Context, operation: Operation, outcome: Outcome | NotSeen) -> Outcome:
-    """An operation that the processor has not seen is over only once it can no longer be on its way."""
-    if not isinstance(outcome, NotSeen):
-        return outcome
-    if context.clock() - operation.created_at < timedelta(seconds=context.budgets.not_found_final):
-        return Unknown("not seen yet")
-    return Declined(
-        "not_processed", "The processor never received the charge. Nothing was charged.", Result.NOT_PROCESSED
-    )
-
-
-async def _conclude(
-    context: Context, payment: Payment, operation: Operation, request: Request, outcome: Outcome, expires_at: datetime
-) -> Reply:
-    """Phase 3: write the outcome down, or leave the payment for whoever comes next."""
-    caller = context.caller
-    if isinstance(outcome, (Unknown, Pending)):
-        await context.database.writer.fetch(
-            _SQL["end_lease"], caller.slot, caller.merchant, caller.livemode, request.key, operation.id, request.owner
+def _step(
+    context: Context, payment: Payment, operation: Operation, begin: Callable[[], Awaitable[db.Row | None]]
+) -> Step:
+    async def call(processor: Processor, key: str) -> Outcome:
+        authorization = Authorization(
+            operation=key,
+            reference=payment.public_id,
+            money=payment.money,
+            payment_method=payment.payment_method,
+            capture=payment.capture_method == "automatic",
         )
-        await context.desk.give_up(request)
-        return Reply(Answer(STILL_PROCESSING, payment.snapshot(), expires_at))
-    settled = apply(payment, outcome, context.clock())
-    answer = Answer(CREATED, settled.snapshot(), expires_at)
-    if not await _settle(context, payment, settled, operation, request, outcome, answer):
-        return await _answer_of_another(context, request)
-    await context.desk.store(request, answer)
-    return Reply(answer)
+        return await processor.authorize(authorization)
+
+    async def settle_own(context: Context, operation: Operation, outcome: Decided) -> Settled | None:
+        return await _settle(context, payment, operation, outcome)
+
+    async def open_body(payment_id: UUID) -> bytes:
+        return (await load(context, payment_id)).snapshot()
+
+    return Step(operation, begin, call, settle_own, settle, open_body)
 
 
-def apply(payment: Payment, outcome: Approved | Declined | RequiresAction, now: datetime) -> Payment:
+async def settle(context: Context, operation: Operation, outcome: Decided) -> Settled | None:
+    """Phase 3 for whoever took the operation over: the payment is read first."""
+    payment = await load(context, operation.payment_id)
+    if payment.status not in {Status.PROCESSING, Status.REQUIRES_ACTION}:
+        return None
+    if payment.status is Status.REQUIRES_ACTION and isinstance(outcome, RequiresAction):
+        return None
+    return await _settle(context, payment, operation, outcome)
+
+
+def apply(payment: Payment, outcome: Decided, now: datetime) -> Payment:
     """Work out what the payment becomes. Pure: nothing after this point can be illegal."""
     changed = replace(
         payment,
         version=payment.version + 1,
-        updated_at=max(now, payment.created_at),
-        processor_reference=outcome.reference,
+        updated_at=max(now, payment.updated_at),
+        processor_reference=outcome.reference or payment.processor_reference,
+        next_action_url=None,
     )
     match outcome:
         case Approved() if payment.capture_method == "automatic":
@@ -352,75 +322,64 @@ def apply(payment: Payment, outcome: Approved | Declined | RequiresAction, now: 
             )
         case Approved():
             return replace(
-                changed, status=advance(payment.status, Status.REQUIRES_CAPTURE), amount_capturable=payment.money.amount
+                changed,
+                status=advance(payment.status, Status.REQUIRES_CAPTURE),
+                amount_capturable=payment.money.amount,
+                authorization_expires_at=changed.updated_at + AUTHORIZATION_LIFE,
             )
         case RequiresAction():
             return replace(changed, status=advance(payment.status, Status.REQUIRES_ACTION), next_action_url=outcome.url)
         case Declined():
             failure = Failure(outcome.code, outcome.message, outcome.processor_code)
             return replace(changed, status=advance(payment.status, Status.FAILED), failure=failure)
+        case Pending():
+            raise AssertionError("phases leaves a pending authorization open")
 
 
-async def _settle(
-    context: Context,
-    before: Payment,
-    after: Payment,
-    operation: Operation,
-    request: Request,
-    outcome: Outcome,
-    answer: Answer,
-) -> bool:
-    caller, failure = context.caller, after.failure
+async def _settle(context: Context, before: Payment, operation: Operation, outcome: Decided) -> Settled | None:
+    """Phase 3: write the outcome down, guarded by the payment's status, version and owner. None: somebody else did."""
+    tenant = context.tenant
+    after = apply(before, outcome, context.clock())
+    failure, body = after.failure, after.snapshot()
     captured = after.amount_captured - before.amount_captured
     transfer = ledger.capture(context.new_id(), after.processor, captured, after.updated_at) if captured else None
     row = await context.database.writer.fetchrow(
-        _SQL["settle"],
-        caller.slot, caller.merchant, caller.livemode, before.id, before.version, request.owner,
+        SQL["settle"],
+        tenant.slot, tenant.merchant, tenant.livemode, before.id, before.version, before.owner,
         after.status, after.updated_at, after.amount_capturable, after.amount_captured,
         failure and failure.code, failure and failure.message, failure and failure.processor_code,
         after.next_action_url, after.processor_reference,
-        operation.id, _result(outcome),
+        operation.id, result_of(outcome),
         transfer and transfer.id, transfer and transfer.kind, transfer and transfer.debit_account, transfer and transfer.credit_account,
         transfer and transfer.amount, after.money.currency, transfer and transfer.available_on,
-        context.new_id(), events.of_status(after.status), answer.body.decode(),
-        request.key, answer.status, answer.body,
+        context.new_id(), events.of_status(after.status), body.decode(),
+        operation.idempotency_key, operation.answer_status, after.authorization_expires_at, before.status, body,
     )  # fmt: skip
-    return row is not None and row["settled"] == 1
+    return Settled(operation.answer_status, body) if row is not None and row["settled"] == 1 else None
 
 
-def _result(outcome: Outcome) -> Result:
+def result_of(outcome: Decided) -> Result:
+    """Name an outcome as ``operations.outcome`` has it."""
     match outcome:
-        case Approved():
-            return Result.APPROVED
         case RequiresAction():
             return Result.REQUIRES_ACTION
         case Declined(code=Result.NOT_PROCESSED):
             return Result.NOT_PROCESSED
-        case _:
+        case Declined():
             return Result.DECLINED
+        case Approved() | Pending():
+            return Result.APPROVED
 
 
-async def _answer_of_another(context: Context, request: Request) -> Reply:
-    """Somebody else settled the payment: theirs is the answer."""
-    caller = context.caller
-    row = await context.database.writer.fetchrow(
-        _SQL["stored_answer"], caller.slot, caller.merchant, caller.livemode, request.key
-    )
-    if row is None:
-        raise IdempotencyKeyInFlight(_RETRY_AFTER_S)
-    answer = Answer(row["response_status"], row["response_body"], row["expires_at"])
-    await context.desk.store(request, answer)
-    return Reply(answer, replayed=True)
-
-
-def _read(row: db.Row, caller: Caller) -> Payment:
+def read(row: db.Row, tenant: Tenant) -> Payment:
+    """Read a row of the blocks in ``payments.sql``."""
     code = row["failure_code"]
     return Payment(
-        slot=caller.slot,
-        livemode=caller.livemode,
+        tenant=tenant,
         id=row["id"],
         status=Status(row["status"]),
         version=row["version"],
+        owner=row["owner"],
         money=Money(row["amount"], row["currency"]),
         capture_method=row["capture_method"],
         amount_capturable=row["amount_capturable"],
@@ -433,6 +392,9 @@ def _read(row: db.Row, caller: Caller) -> Payment:
         metadata=orjson.loads(row["metadata"]),
         failure=Failure(code, row["failure_message"], row["failure_processor_code"]) if code else None,
         next_action_url=row["next_action_url"],
+        cancellation_reason=row["cancellation_reason"],
+        review=row["review"],
+        authorization_expires_at=row["authorization_expires_at"],
         processor=row["processor"],
         processor_reference=row["processor_reference"],
         created_at=row["created_at"],

@@ -15,9 +15,9 @@ from guilder.cache import Cache
 from guilder.config import Cell, Settings
 from guilder.db import CellDatabase
 from guilder.idempotency import Desk
-from guilder.ids import IdSource
+from guilder.ids import IdSource, Tenant
 from guilder.keys import Caller, KeyRing, slot_of
-from guilder.payments import Context
+from guilder.phases import Context
 from guilder.processors import Processor
 
 CELLS_HELD = 4
@@ -67,11 +67,11 @@ class Runtime:
         cell = await self._cell(slot)
         return await self._keys.identify(api_key, cell.database)
 
-    async def context(self, caller: Caller) -> Context:
-        """Put together what a request of this caller works with."""
-        cell = await self._cell(caller.slot)
+    async def context(self, tenant: Tenant) -> Context:
+        """Put together what a piece of work for this merchant needs."""
+        cell = await self._cell(tenant.slot)
         return Context(
-            caller=caller,
+            tenant=tenant,
             database=cell.database,
             desk=cell.desk,
             processors=self.processors,

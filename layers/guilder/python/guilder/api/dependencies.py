@@ -1,22 +1,26 @@
 """What a route asks for: the caller, the idempotency key, the checked body."""
 
+from email.utils import format_datetime
 from typing import Annotated
 
 import orjson
-from fastapi import Depends, Request
-from fastapi.security import HTTPBearer
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel, ValidationError
 
 from guilder import idempotency
 from guilder.api.card_numbers import contains_card_number, looks_like_digits
+from guilder.api.problems import MEDIA_TYPE as PROBLEM_JSON
+from guilder.api.problems import validation_failed
 from guilder.errors import CardNumberRefused, MalformedRequest, RequestTooLarge, Unauthenticated
 from guilder.ids import encode
 from guilder.keys import Caller
+from guilder.phases import STILL_PROCESSING, Reply
 from guilder.runtime import Runtime
 
 API_VERSION = "2026-11-01"
 MAX_BODY_BYTES = 64 * 1024
 
-bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="An API key: `gk_test_...` or `gk_live_...`.")
+JSON = "application/json"
 
 
 def runtime(request: Request) -> Runtime:
@@ -37,7 +41,7 @@ async def caller(request: Request) -> Caller:
 
 
 async def parsed_body(request: Request) -> object:
-    """Read the body as JSON, within the size limit and without card numbers. Nothing of it is logged, here or later.
+    """Read the body as JSON, within the size limit and without card numbers; no body reads as ``{}``. Nothing of it is logged, ever.
 
     Raises:
         RequestTooLarge, MalformedRequest, CardNumberRefused: as they say.
@@ -45,6 +49,8 @@ async def parsed_body(request: Request) -> object:
     raw = await request.body()
     if len(raw) > MAX_BODY_BYTES:
         raise RequestTooLarge(f"A request body is at most {MAX_BODY_BYTES} bytes.")
+    if not raw:
+        return {}
     try:
         text = raw.decode()
         parsed: object = orjson.loads(raw)
@@ -65,13 +71,40 @@ def claimed(request: Request, who: Caller, body: object, route: str) -> idempote
     key = idempotency.parse_key(request.headers.get("idempotency-key"))
     if contains_card_number(key):
         raise CardNumberRefused
-    mode = "live" if who.livemode else "test"
+    tenant = who.tenant
+    mode = "live" if tenant.livemode else "test"
     return idempotency.Request(
         key=key,
         fingerprint=idempotency.fingerprint(request.method, route, API_VERSION, body),
-        cache_key=f"idem:{encode('mer', who.slot, who.merchant)}:{mode}:{key}",
+        cache_key=f"idem:{encode('mer', tenant.slot, tenant.merchant)}:{mode}:{key}",
         owner=runtime(request).new_id(),
     )
+
+
+def validated[Model: BaseModel](model: type[Model], body: object) -> Model:
+    """Read a body as a model.
+
+    Raises:
+        ValidationFailed: naming each field, and no value.
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise validation_failed(
+            [{**row, "loc": ("body", *row["loc"])} for row in error.errors(include_input=False)]
+        ) from None
+
+
+def answered(reply: Reply) -> Response:
+    """Give a reply to a write, with what its idempotency key is worth."""
+    answer = reply.answer
+    headers = {"Idempotency-Expires": format_datetime(answer.expires_at, usegmt=True)}
+    if reply.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    if answer.status == STILL_PROCESSING:
+        headers = {"Retry-After": "2"}
+    media_type = PROBLEM_JSON if answer.status >= 400 else JSON
+    return Response(answer.body, status_code=answer.status, headers=headers, media_type=media_type)
 
 
 CallerDependency = Annotated[Caller, Depends(caller)]

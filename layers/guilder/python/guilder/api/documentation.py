@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.openapi.utils import get_openapi
 
-from guilder.api import health, ledger, payment_lists, payments, schemas
+from guilder.api import health, ledger, payment_lists, payments, problems, refunds, schemas
 from guilder.api.app import TITLE, VERSION
 from guilder.errors import NotFound
 
@@ -31,6 +31,18 @@ _POLICY = {
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:"
 }
+
+
+_BY_NAME = (
+    schemas.CreatePayment,
+    schemas.CapturePayment,
+    schemas.Nothing,
+    schemas.CreateRefund,
+    schemas.Payment,
+    schemas.Refund,
+    schemas.Problem,
+)
+"""Models that the document takes from Pydantic itself: the routes read and render them, and FastAPI would drop nulls from their examples."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -68,7 +80,15 @@ async def file(name: str) -> Response:
 def build() -> dict[str, Any]:
     """Make the document from the routers."""
     whole = APIRouter()
-    for part in (payments.write, payments.read, payment_lists.router, ledger.router, health.router):
+    for part in (
+        payments.write,
+        payments.read,
+        payment_lists.router,
+        refunds.write,
+        refunds.read,
+        ledger.router,
+        health.router,
+    ):
         whole.include_router(part)
     made = get_openapi(
         title=TITLE,
@@ -78,11 +98,7 @@ def build() -> dict[str, Any]:
         servers=[{"url": "./", "description": "Where this document came from."}],
     )
     components = made["components"]
-    for model in (
-        schemas.CreatePayment,
-        schemas.Payment,
-        schemas.Problem,
-    ):  # what the routes refer to by name: they read and render these themselves
+    for model in _BY_NAME:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         components["schemas"] |= schema.pop("$defs", {}) | {model.__name__: schema}
     components["securitySchemes"] = {
@@ -90,6 +106,9 @@ def build() -> dict[str, Any]:
     }
     for path, operations in made["paths"].items():
         for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if "requestBody" in operation and status in {"200", "201"}:
+                    response["headers"] = problems.IDEMPOTENCY_HEADERS
             _finish(operation, secured=path.startswith("/v1/"))
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)

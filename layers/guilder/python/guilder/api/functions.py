@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from guilder.api import payments
+from guilder.api import payments, refunds
 from guilder.api.app import create_app
 from guilder.runtime import Runtime
 
@@ -12,7 +12,7 @@ TEXT_MIME_TYPES = ["text/", "application/json", "application/problem+json"]
 
 def write_app(runtime: Runtime) -> FastAPI:
     """Everything that changes something."""
-    return create_app(runtime, [payments.write])
+    return create_app(runtime, [payments.write, refunds.write])
 
 
 def read_app(runtime: Runtime) -> FastAPI:
@@ -20,5 +20,5 @@ def read_app(runtime: Runtime) -> FastAPI:
     from guilder.api import documentation, health, ledger, payment_lists  # the write function needs none of them
 
     return create_app(
-        runtime, [payments.read, payment_lists.router, ledger.router, health.router, documentation.router]
+        runtime, [payments.read, payment_lists.router, refunds.read, ledger.router, health.router, documentation.router]
     )

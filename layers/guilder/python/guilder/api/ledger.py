@@ -10,20 +10,11 @@ from pydantic import BaseModel, Field
 
 from guilder import ids, ledger, payments
 from guilder.api import lists, schemas
-from guilder.api.dependencies import CallerDependency, runtime
-from guilder.api.problems import responses
-from guilder.errors import (
-    CardNumberRefused,
-    Forbidden,
-    InternalError,
-    Unauthenticated,
-    Unavailable,
-    ValidationFailed,
-)
+from guilder.api.dependencies import JSON, CallerDependency, runtime
+from guilder.api.problems import ALWAYS, responses
+from guilder.errors import CardNumberRefused, ValidationFailed
 
 router = APIRouter(prefix="/v1", tags=["ledger"])
-
-_PROBLEMS = (Unauthenticated, Forbidden, InternalError, Unavailable, ValidationFailed)
 
 
 class BalanceQuery(lists.Query):
@@ -95,7 +86,7 @@ class TransferList(lists.List):
     summary="Read the balance",
     response_model=Balance,
     openapi_extra={"parameters": lists.documented(BalanceQuery)},
-    responses=responses(*_PROBLEMS),
+    responses=responses(*ALWAYS, ValidationFailed),
 )
 async def get_balance(request: Request, caller: CallerDependency) -> Response:
     """Read what is pending and what is available, per currency; now, or as of a time."""
@@ -103,10 +94,10 @@ async def get_balance(request: Request, caller: CallerDependency) -> Response:
     as_of = lists.parameters(request, BalanceQuery).as_of
     if as_of is not None and as_of > runtime(request).clock():
         raise ValidationFailed([{"pointer": "as_of", "message": "is in the future"}])
-    context = await runtime(request).context(caller)
-    balances = await ledger.balances(context.database.writer, caller, as_of)
-    shown = {"object": "balance", "livemode": caller.livemode, "as_of": as_of, "balances": balances}
-    return Response(orjson.dumps(shown, option=orjson.OPT_UTC_Z), media_type=lists.JSON)
+    context = await runtime(request).context(caller.tenant)
+    balances = await ledger.balances(context.database.writer, caller.tenant, as_of)
+    shown = {"object": "balance", "livemode": caller.tenant.livemode, "as_of": as_of, "balances": balances}
+    return Response(orjson.dumps(shown, option=orjson.OPT_UTC_Z), media_type=JSON)
 
 
 @router.get(
@@ -115,14 +106,16 @@ async def get_balance(request: Request, caller: CallerDependency) -> Response:
     summary="List the ledger's transfers",
     response_model=TransferList,
     openapi_extra={"parameters": lists.documented(TransferQuery)},
-    responses={200: {"headers": lists.LINK_HEADER}, **responses(*_PROBLEMS, CardNumberRefused)},
+    responses={200: {"headers": lists.LINK_HEADER}, **responses(*ALWAYS, ValidationFailed, CardNumberRefused)},
 )
 async def list_transfers(request: Request, caller: CallerDependency) -> Response:
     """List transfers, newest first. All filters that are given must hold."""
     caller.require("ledger:read")
     query = lists.parameters(request, TransferQuery)
-    payment = query.payment and lists.object_id("payment", query.payment, payments.PREFIX, caller)
+    payment = query.payment and lists.object_id("payment", query.payment, payments.PREFIX, caller.tenant)
     wanted = ledger.TransferFilters(payment or None, query.account, query.kind, query.currency)
-    context = await runtime(request).context(caller)
-    page = await ledger.transfers(context.database.writer, caller, query.cut(ledger.PREFIX, caller), wanted)
-    return lists.answer(request, page, lambda cursor: ids.encode(ledger.PREFIX, caller.slot, cursor))
+    context = await runtime(request).context(caller.tenant)
+    page = await ledger.transfers(
+        context.database.writer, caller.tenant, query.cut(ledger.PREFIX, caller.tenant), wanted
+    )
+    return lists.answer(request, page, lambda cursor: ids.encode(ledger.PREFIX, caller.tenant.slot, cursor))

@@ -16,11 +16,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from guilder import ids, pages
 from guilder.api.card_numbers import contains_card_number
+from guilder.api.dependencies import JSON
 from guilder.api.problems import validation_failed
 from guilder.errors import CardNumberRefused, ValidationFailed
-from guilder.keys import Caller
+from guilder.ids import Tenant
 
-JSON = "application/json"
 MAX_QUERY_BYTES = 4_000
 """API Gateway sends at most 10 KB of headers, and ``Link`` repeats the query twice."""
 
@@ -81,7 +81,7 @@ class ListQuery(Query):
             raise ValueError("starting_after and ending_before exclude each other")
         return self
 
-    def cut(self, prefix: str, caller: Caller) -> pages.Cut:
+    def cut(self, prefix: str, tenant: Tenant) -> pages.Cut:
         """Say which part of the list is meant.
 
         Raises:
@@ -89,7 +89,7 @@ class ListQuery(Query):
         """
         older = self.ending_before is None
         name, text = ("starting_after", self.starting_after) if older else ("ending_before", self.ending_before)
-        cursor = None if text is None else object_id(name, text, prefix, caller)
+        cursor = None if text is None else object_id(name, text, prefix, tenant)
         return pages.Cut(self.limit, cursor, older, self.created_gte, self.created_lte)
 
 
@@ -100,7 +100,7 @@ class Shown(Protocol):
         """Render it."""
 
 
-def object_id(name: str, text: str, prefix: str, caller: Caller) -> UUID:
+def object_id(name: str, text: str, prefix: str, tenant: Tenant) -> UUID:
     """Read an id given in a parameter.
 
     Raises:
@@ -110,7 +110,7 @@ def object_id(name: str, text: str, prefix: str, caller: Caller) -> UUID:
         place = ids.decode(prefix, text)
     except ids.InvalidId:
         raise ValidationFailed([{"pointer": name, "message": f"is not an id ({prefix}_...)"}]) from None
-    if place.slot != caller.slot:
+    if place.slot != tenant.slot:
         raise ValidationFailed([{"pointer": name, "message": "is not the id of an object in this list"}])
     return place.uuid
 

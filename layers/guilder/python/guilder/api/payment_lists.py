@@ -9,8 +9,8 @@ from pydantic import Field
 from guilder import ids, payment_lists, payments
 from guilder.api import lists, schemas
 from guilder.api.dependencies import CallerDependency, runtime
-from guilder.api.problems import responses
-from guilder.errors import CardNumberRefused, Forbidden, InternalError, Unauthenticated, Unavailable, ValidationFailed
+from guilder.api.problems import ALWAYS, responses
+from guilder.errors import CardNumberRefused, ValidationFailed
 from guilder.states import Status
 
 router = APIRouter(prefix="/v1", tags=["payments"])
@@ -50,7 +50,7 @@ class PaymentList(lists.List):
     openapi_extra={"parameters": lists.documented(PaymentQuery)},
     responses={
         200: {"headers": lists.LINK_HEADER},
-        **responses(Unauthenticated, Forbidden, InternalError, Unavailable, ValidationFailed, CardNumberRefused),
+        **responses(*ALWAYS, ValidationFailed, CardNumberRefused),
     },
 )
 async def list_payments(request: Request, caller: CallerDependency) -> Response:
@@ -58,6 +58,6 @@ async def list_payments(request: Request, caller: CallerDependency) -> Response:
     caller.require("payments:read")
     query = lists.parameters(request, PaymentQuery)
     wanted = payment_lists.Filters(query.status, query.customer, query.merchant_reference, query.metadata)
-    context = await runtime(request).context(caller)
-    page = await payment_lists.page(context, query.cut(payments.PREFIX, caller), wanted)
-    return lists.answer(request, page, lambda cursor: ids.encode(payments.PREFIX, caller.slot, cursor))
+    context = await runtime(request).context(caller.tenant)
+    page = await payment_lists.page(context, query.cut(payments.PREFIX, caller.tenant), wanted)
+    return lists.answer(request, page, lambda cursor: ids.encode(payments.PREFIX, caller.tenant.slot, cursor))

@@ -1,119 +1,42 @@
-"""POST /v1/payments and GET /v1/payments/{id}."""
+"""POST /v1/payments, its confirm, capture and cancel, and GET /v1/payments/{id}."""
 
-from email.utils import format_datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import ValidationError
 
-from guilder import payments
+from guilder import captures, payments
 from guilder.api import schemas
-from guilder.api.dependencies import BodyDependency, CallerDependency, claimed, runtime
-from guilder.api.problems import responses, validation_failed
-from guilder.errors import (
-    CardNumberRefused,
-    Forbidden,
-    IdempotencyKeyInFlight,
-    IdempotencyKeyInvalid,
-    IdempotencyKeyMissing,
-    IdempotencyKeyReused,
-    InternalError,
-    MalformedRequest,
-    MerchantReferenceTaken,
-    NotFound,
-    RequestTooLarge,
-    Unauthenticated,
-    Unavailable,
-    ValidationFailed,
-)
+from guilder.api.dependencies import JSON, BodyDependency, CallerDependency, answered, claimed, runtime, validated
+from guilder.api.problems import ALWAYS, responses, write_document, writing
+from guilder.errors import AmountTooLarge, MerchantReferenceTaken, NotFound, ProcessorDeclined, StateConflict
 from guilder.money import Money
+from guilder.phases import CREATED, OK
 
 write = APIRouter(prefix="/v1", tags=["payments"])
 read = APIRouter(prefix="/v1", tags=["payments"])
 
-JSON = "application/json"
-_ALWAYS = (Unauthenticated, Forbidden, InternalError, Unavailable)
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": True,
-    "description": "A new random value per intended payment, the same for every retry of it.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "example": "3f1c2b9e-order-1001",
-}
-_IDEMPOTENCY_HEADERS = {
-    "Idempotency-Replayed": {
-        "description": "`true`: this is the first request's answer.",
-        "schema": {"type": "string"},
-    },
-    "Idempotency-Expires": {"description": "Until then the key replays this answer.", "schema": {"type": "string"}},
-}
+PaymentId = Annotated[str, Path(description="`pay_...`")]
+_CHANGES = (NotFound, StateConflict)
 
 
 @write.post(
     "/payments",
     operation_id="create_payment",
     summary="Create a payment",
-    status_code=payments.CREATED,
+    status_code=CREATED,
     response_model=schemas.Payment,
-    openapi_extra={
-        "parameters": [_IDEMPOTENCY_KEY],
-        "requestBody": {"required": True, "content": {JSON: {"schema": {"$ref": "#/components/schemas/CreatePayment"}}}},
-    },
-    responses={
-        201: {"description": "Decided: `succeeded`, `requires_capture`, `requires_action` or `failed`.", "headers": _IDEMPOTENCY_HEADERS},
-        202: {
-            "model": schemas.Payment,
-            "description": "The processor has not answered: the payment is `processing`. Send the same request again, or read it later.",
-        },
-        **responses(
-            *_ALWAYS, MalformedRequest, IdempotencyKeyMissing, IdempotencyKeyInvalid, IdempotencyKeyInFlight, IdempotencyKeyReused,
-            MerchantReferenceTaken, CardNumberRefused, ValidationFailed, RequestTooLarge,
-        ),
-    },
-)  # fmt: skip
-async def create_payment(
-    request: Request,
-    caller: CallerDependency,
-    body: BodyDependency,
-) -> Response:
-    """Create a payment and charge it. Repeating the request with the same `Idempotency-Key` never charges twice."""
+    openapi_extra=write_document("CreatePayment"),
+    responses=writing(schemas.Payment, MerchantReferenceTaken),
+)
+async def create_payment(request: Request, caller: CallerDependency, body: BodyDependency) -> Response:
+    """Create a payment and charge it. Repeating the request with the same `Idempotency-Key` never charges twice.
+
+    201: decided, or (`confirm: false`) waiting for a confirmation. A decline is a payment with `status: failed`.
+    """
     caller.require("payments:write")
     claim = claimed(request, caller, body, "/v1/payments")
-    try:
-        wanted = schemas.CreatePayment.model_validate(body)
-    except ValidationError as error:
-        raise validation_failed(
-            [{**row, "loc": ("body", *row["loc"])} for row in error.errors(include_input=False)]
-        ) from None
-    context = await runtime(request).context(caller)
-    reply = await payments.create(context, _new_payment(wanted), claim)
-    headers = {"Idempotency-Expires": format_datetime(reply.answer.expires_at, usegmt=True)}
-    if reply.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    if reply.answer.status == payments.STILL_PROCESSING:
-        headers = {"Retry-After": "2"}
-    return Response(reply.answer.body, status_code=reply.answer.status, headers=headers, media_type=JSON)
-
-
-@read.get(
-    "/payments/{payment_id}",
-    operation_id="get_payment",
-    summary="Read a payment",
-    response_model=schemas.Payment,
-    responses=responses(*_ALWAYS, NotFound),
-)
-async def get_payment(
-    request: Request, caller: CallerDependency, payment_id: Annotated[str, Path(description="`pay_...`")]
-) -> Response:
-    """Read a payment as it stands."""
-    caller.require("payments:read")
-    payment = await payments.get(await runtime(request).context(caller), payment_id)
-    return Response(payment.snapshot(), media_type=JSON)
-
-
-def _new_payment(wanted: schemas.CreatePayment) -> payments.NewPayment:
-    return payments.NewPayment(
+    wanted = validated(schemas.CreatePayment, body)
+    new = payments.NewPayment(
         money=Money(wanted.amount, wanted.currency),
         payment_method=wanted.payment_method,
         capture_method=wanted.capture_method,
@@ -121,4 +44,81 @@ def _new_payment(wanted: schemas.CreatePayment) -> payments.NewPayment:
         merchant_reference=wanted.merchant_reference,
         description=wanted.description,
         metadata=wanted.metadata,
+        confirm=wanted.confirm,
     )
+    context = await runtime(request).context(caller.tenant)
+    return answered(await payments.create(context, new, caller.processor, claim))
+
+
+@write.post(
+    "/payments/{payment_id}/confirm",
+    operation_id="confirm_payment",
+    summary="Confirm a payment",
+    status_code=OK,
+    response_model=schemas.Payment,
+    openapi_extra=write_document("Nothing", required=False),
+    responses=writing(schemas.Payment, *_CHANGES),
+)
+async def confirm_payment(
+    request: Request, caller: CallerDependency, body: BodyDependency, payment_id: PaymentId
+) -> Response:
+    """Charge a payment that was created with `confirm: false`."""
+    caller.require("payments:write")
+    claim = claimed(request, caller, body, f"/v1/payments/{payment_id}/confirm")
+    validated(schemas.Nothing, body)
+    context = await runtime(request).context(caller.tenant)
+    return answered(await payments.confirm(context, payment_id, claim))
+
+
+@write.post(
+    "/payments/{payment_id}/capture",
+    operation_id="capture_payment",
+    summary="Capture a payment",
+    status_code=OK,
+    response_model=schemas.Payment,
+    openapi_extra=write_document("CapturePayment", required=False),
+    responses=writing(schemas.Payment, *_CHANGES, AmountTooLarge, ProcessorDeclined),
+)
+async def capture_payment(
+    request: Request, caller: CallerDependency, body: BodyDependency, payment_id: PaymentId
+) -> Response:
+    """Take what is authorized, in full or in part. Several captures are possible, up to the authorized amount."""
+    caller.require("payments:write")
+    claim = claimed(request, caller, body, f"/v1/payments/{payment_id}/capture")
+    wanted = validated(schemas.CapturePayment, body)
+    context = await runtime(request).context(caller.tenant)
+    return answered(await captures.capture(context, payment_id, wanted.amount, claim))
+
+
+@write.post(
+    "/payments/{payment_id}/cancel",
+    operation_id="cancel_payment",
+    summary="Cancel a payment",
+    status_code=OK,
+    response_model=schemas.Payment,
+    openapi_extra=write_document("Nothing", required=False),
+    responses=writing(schemas.Payment, *_CHANGES, ProcessorDeclined),
+)
+async def cancel_payment(
+    request: Request, caller: CallerDependency, body: BodyDependency, payment_id: PaymentId
+) -> Response:
+    """Cancel a payment that is not captured, or what is left of a partly captured one."""
+    caller.require("payments:write")
+    claim = claimed(request, caller, body, f"/v1/payments/{payment_id}/cancel")
+    validated(schemas.Nothing, body)
+    context = await runtime(request).context(caller.tenant)
+    return answered(await captures.cancel(context, payment_id, claim))
+
+
+@read.get(
+    "/payments/{payment_id}",
+    operation_id="get_payment",
+    summary="Read a payment",
+    response_model=schemas.Payment,
+    responses=responses(*ALWAYS, NotFound),
+)
+async def get_payment(request: Request, caller: CallerDependency, payment_id: PaymentId) -> Response:
+    """Read a payment as it stands."""
+    caller.require("payments:read")
+    payment = await payments.get(await runtime(request).context(caller.tenant), payment_id)
+    return Response(payment.snapshot(), media_type=JSON)

@@ -6,14 +6,24 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from guilder.errors import (
+    CardNumberRefused,
+    Forbidden,
     GuilderError,
+    IdempotencyKeyInFlight,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
     InternalError,
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
+    RequestTooLarge,
+    Unauthenticated,
+    Unavailable,
     ValidationFailed,
     kinds,
     problem,
@@ -56,6 +66,50 @@ def responses(*expected: type[GuilderError]) -> dict[int | str, dict[str, Any]]:
 def known_slugs() -> frozenset[str]:
     """Name every problem type that the API can answer with."""
     return frozenset(kind.slug for kind in kinds())
+
+
+ALWAYS = (Unauthenticated, Forbidden, InternalError, Unavailable)
+"""What every route below /v1 can answer."""
+
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "A new random value per intended operation, the same for every retry of it.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "example": "3f1c2b9e-order-1001",
+}
+IDEMPOTENCY_HEADERS = {
+    "Idempotency-Replayed": {
+        "description": "`true`: this is the first request's answer.",
+        "schema": {"type": "string"},
+    },
+    "Idempotency-Expires": {"description": "Until then the key replays this answer.", "schema": {"type": "string"}},
+}
+_WRITES = (
+    *ALWAYS, MalformedRequest, IdempotencyKeyMissing, IdempotencyKeyInvalid, IdempotencyKeyInFlight, IdempotencyKeyReused,
+    CardNumberRefused, ValidationFailed, RequestTooLarge,
+)  # fmt: skip
+
+
+def write_document(model: str, *, required: bool = True) -> dict[str, Any]:
+    """Describe a write's key and body, which the routes read themselves."""
+    body = {
+        "required": required,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}},
+    }
+    return {"parameters": [_IDEMPOTENCY_KEY], "requestBody": body}
+
+
+def writing(model: type[BaseModel], *expected: type[GuilderError]) -> dict[int | str, dict[str, Any]]:
+    """List what a write can answer, for the API document."""
+    return {
+        202: {
+            "model": model,
+            "description": "The processor has not answered. Send the same request again, or read the object later.",
+        },
+        **responses(*_WRITES, *expected),
+    }
 
 
 async def _guilder(request: Request, error: Exception) -> Response:

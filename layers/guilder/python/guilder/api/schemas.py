@@ -79,6 +79,34 @@ class CreatePayment(BaseModel):
     ) = None
     description: Annotated[Text, Field(max_length=1000)] | None = None
     metadata: Metadata = {}
+    confirm: Annotated[bool, Field(strict=True, description="`false`: charge nothing until it is confirmed.")] = True
+
+
+class CapturePayment(BaseModel):
+    """A capture. Without an amount: all that is left."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"amount": 500}, {}]})
+
+    amount: Amount | None = None
+
+
+class Nothing(BaseModel):
+    """A call that takes no fields: an empty body, or `{}`."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
+
+
+class CreateRefund(BaseModel):
+    """A refund to be made. Without an amount: all that is left."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"payment": "pay_7Z06FB9VQ9ENSXR7J8KBJ5N4A3VC", "amount": 500}]}
+    )
+
+    payment: Annotated[str, Field(min_length=1, max_length=64)]
+    amount: Amount | None = None
+    reason: Annotated[Text, Field(min_length=1, max_length=255)] | None = None
+    metadata: Metadata = {}
 
 
 class Failure(BaseModel):
@@ -119,6 +147,9 @@ class Payment(BaseModel):
                     "metadata": {},
                     "failure": None,
                     "next_action": None,
+                    "cancellation_reason": None,
+                    "authorization_expires_at": None,
+                    "review": None,
                     "processor": "simulator",
                     "livemode": False,
                     "version": 2,
@@ -145,6 +176,56 @@ class Payment(BaseModel):
     metadata: dict[str, str]
     failure: Failure | None
     next_action: NextAction | None
+    cancellation_reason: Literal["requested", "authorization_expired"] | None
+    authorization_expires_at: Annotated[datetime | None, Field(description="Until then it can be captured.")]
+    review: Annotated[
+        Literal["late_success_reversed"] | None,
+        Field(
+            description="`late_success_reversed`: the processor charged after the payment had failed; the charge was given back."
+        ),
+    ]
+    processor: str
+    livemode: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Refund(BaseModel):
+    """A refund."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "ref_7Z06FB9VQ9ENSXR7J8KBJ5N4A3VD",
+                    "object": "refund",
+                    "payment": "pay_7Z06FB9VQ9ENSXR7J8KBJ5N4A3VC",
+                    "amount": 500,
+                    "currency": "EUR",
+                    "status": "succeeded",
+                    "reason": None,
+                    "metadata": {},
+                    "failure": None,
+                    "processor": "simulator",
+                    "livemode": False,
+                    "version": 2,
+                    "created_at": "2026-11-23T09:31:00.123456Z",
+                    "updated_at": "2026-11-23T09:31:00.456789Z",
+                }
+            ]
+        }
+    )
+
+    id: str
+    object: Literal["refund"]
+    payment: str
+    amount: int
+    currency: str
+    status: Literal["pending", "succeeded", "failed"]
+    reason: str | None
+    metadata: dict[str, str]
+    failure: Failure | None
     processor: str
     livemode: bool
     version: int

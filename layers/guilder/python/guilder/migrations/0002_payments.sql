@@ -99,6 +99,8 @@ CREATE TABLE operations (
     attempt             smallint    NOT NULL DEFAULT 1 CHECK (attempt >= 1),
     owner               uuid        NOT NULL,
     lease_until         timestamptz NOT NULL,
+    check_at            timestamptz NOT NULL,   -- when the reconciler may look at it
+    answer_status       smallint    NOT NULL DEFAULT 200,
     idempotency_key     text,                   -- whose stored answer this operation decides; none for those that a worker began
     charge_reference    text,                   -- the processor's id of the charge that this operation changes
     reason              text,
@@ -112,8 +114,8 @@ CREATE TABLE operations (
     CONSTRAINT operations_finished_with_outcome CHECK ((outcome IS NULL) = (finished_at IS NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX operations_by_payment ON operations (slot, merchant_id, livemode, payment_id);
--- What the reconciler looks at: operations without an answer, the longest forgotten first.
-CREATE INDEX operations_open ON operations (lease_until) WHERE outcome IS NULL;
+-- What the reconciler looks at: operations without an outcome, by the time at which it may ask.
+CREATE INDEX operations_open ON operations (check_at) WHERE outcome IS NULL;
 -- Authorizations that run out: set when an authorize operation is approved and not captured, cleared when the authorization has ended.
 CREATE INDEX operations_expiring ON operations (authorization_expires_at) WHERE authorization_expires_at IS NOT NULL;
 
