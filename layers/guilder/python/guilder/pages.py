@@ -91,10 +91,15 @@ async def read[T](
         cut.created_gte, cut.created_lte, *filters,
     )  # fmt: skip
     if not rows[0]["known"]:
-        name = "starting_after" if cut.older else "ending_before"
-        raise ValidationFailed([{"pointer": name, "message": "is not the id of an object in this list"}])
+        raise unknown_cursor(older=cut.older)
     found = [row for row in rows if row["id"] is not None]
     return _page(cut, found[: cut.limit], len(found) > cut.limit, rows[0]["edge"], make)
+
+
+def unknown_cursor(*, older: bool) -> ValidationFailed:
+    """Make the error that a cursor gets which is nobody's, another merchant's or the other mode's: all the same."""
+    name = "starting_after" if older else "ending_before"
+    return ValidationFailed([{"pointer": name, "message": "is not the id of an object in this list"}])
 
 
 def _page[T](cut: Cut, found: list[db.Row], more: bool, edge: UUID | None, make: Callable[[db.Row], T]) -> Page[T]:
@@ -104,6 +109,11 @@ def _page[T](cut: Cut, found: list[db.Row], more: bool, edge: UUID | None, make:
     if cut.older:
         return Page(items, onward is not None, older=onward, newer=back)
     return Page(items[::-1], onward is not None, older=back, newer=onward)
+
+
+def empty[T]() -> Page[T]:
+    """Give the page of a list that can hold nothing."""
+    return Page([], has_more=False, older=None, newer=None)
 
 
 def _first_id(moment: datetime, shift: timedelta) -> UUID:

@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from guilder import ids, ledger, payments
+from guilder import ids, ledger, pages, payments
 from guilder.api import lists, schemas
 from guilder.api.dependencies import JSON, CallerDependency, runtime
 from guilder.api.problems import ALWAYS, responses
@@ -112,10 +112,12 @@ async def list_transfers(request: Request, caller: CallerDependency) -> Response
     """List transfers, newest first. All filters that are given must hold."""
     caller.require("ledger:read")
     query = lists.parameters(request, TransferQuery)
-    payment = query.payment and lists.object_id("payment", query.payment, payments.PREFIX, caller.tenant)
-    wanted = ledger.TransferFilters(payment or None, query.account, query.kind, query.currency)
+    payment = lists.object_id("payment", query.payment, payments.PREFIX) if query.payment is not None else None
+    cut = query.cut(ledger.PREFIX, caller.tenant)
+    wanted = ledger.TransferFilters(payment and payment.uuid, query.account, query.kind, query.currency)
     context = await runtime(request).context(caller.tenant)
-    page = await ledger.transfers(
-        context.database.writer, caller.tenant, query.cut(ledger.PREFIX, caller.tenant), wanted
-    )
+    if payment is not None and payment.slot != caller.tenant.slot:
+        page: pages.Page[ledger.BookedTransfer] = pages.empty()  # an id of another merchant's
+    else:
+        page = await ledger.transfers(context.database.writer, caller.tenant, cut, wanted)
     return lists.answer(request, page, lambda cursor: ids.encode(ledger.PREFIX, caller.tenant.slot, cursor))

@@ -6,7 +6,7 @@ the one asked.
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -38,11 +38,9 @@ def _time(text: object) -> datetime:
     if not (isinstance(text, str) and _TIME.fullmatch(text.upper())):
         raise ValueError("is not an RFC 3339 time, as 2026-11-23T09:30:00Z (a + in a query is written %2B)")
     try:
-        moment = datetime.fromisoformat(text.upper())
-        moment.timestamp()  # year 1 east of Greenwich is before all times
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is no time that exists") from None
-    return moment
 
 
 Time = Annotated[datetime, BeforeValidator(_time)]
@@ -85,12 +83,14 @@ class ListQuery(Query):
         """Say which part of the list is meant.
 
         Raises:
-            ValidationFailed: the cursor is not an id of such an object, or of another slot's merchant.
+            ValidationFailed: the cursor is not an id of such an object, or cannot be this merchant's.
         """
         older = self.ending_before is None
         name, text = ("starting_after", self.starting_after) if older else ("ending_before", self.ending_before)
-        cursor = None if text is None else object_id(name, text, prefix, tenant)
-        return pages.Cut(self.limit, cursor, older, self.created_gte, self.created_lte)
+        cursor = None if text is None else object_id(name, text, prefix)
+        if cursor is not None and cursor.slot != tenant.slot:
+            raise pages.unknown_cursor(older=older)
+        return pages.Cut(self.limit, cursor and cursor.uuid, older, self.created_gte, self.created_lte)
 
 
 class Shown(Protocol):
@@ -100,19 +100,16 @@ class Shown(Protocol):
         """Render it."""
 
 
-def object_id(name: str, text: str, prefix: str, tenant: Tenant) -> UUID:
+def object_id(name: str, text: str, prefix: str) -> ids.ObjectId:
     """Read an id given in a parameter.
 
     Raises:
-        ValidationFailed: it is not one, or cannot be this merchant's.
+        ValidationFailed: it is not one of this kind.
     """
     try:
-        place = ids.decode(prefix, text)
+        return ids.decode(prefix, text)
     except ids.InvalidId:
         raise ValidationFailed([{"pointer": name, "message": f"is not an id ({prefix}_...)"}]) from None
-    if place.slot != tenant.slot:
-        raise ValidationFailed([{"pointer": name, "message": "is not the id of an object in this list"}])
-    return place.uuid
 
 
 def parameters[Q: Query](request: Request, model: type[Q]) -> Q:

@@ -26,6 +26,9 @@ CREATE TABLE balances (
 CREATE INDEX transfers_by_xid ON transfers (slot, merchant_id, livemode, xid);
 -- What came after a time that a balance is asked for.
 CREATE INDEX transfers_by_time ON transfers (slot, merchant_id, livemode, created_at);
+-- A payment's transfers, now in the order of lists as well.
+DROP INDEX transfers_by_payment;
+CREATE INDEX transfers_by_payment ON transfers (slot, merchant_id, livemode, payment_id, id);
 -- A customer's payments, in the order of lists. Neither column ever changes: the updates of a payment still touch no index.
 CREATE INDEX payments_by_customer ON payments (slot, merchant_id, livemode, customer, id) WHERE customer IS NOT NULL;
 
