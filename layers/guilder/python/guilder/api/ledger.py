@@ -114,7 +114,7 @@ async def list_transfers(request: Request, caller: CallerDependency) -> Response
     query = lists.parameters(request, TransferQuery)
     payment = lists.object_id("payment", query.payment, payments.PREFIX) if query.payment is not None else None
     cut = query.cut(ledger.PREFIX, caller.tenant)
-    wanted = ledger.TransferFilters(payment and payment.uuid, query.account, query.kind, query.currency)
+    wanted = ledger.TransferFilters(payment.uuid if payment else None, query.account, query.kind, query.currency)
     context = await runtime(request).context(caller.tenant)
     if payment is not None and payment.slot != caller.tenant.slot:
         page: pages.Page[ledger.BookedTransfer] = pages.empty()  # an id of another merchant's

@@ -90,7 +90,7 @@ class ListQuery(Query):
         cursor = None if text is None else object_id(name, text, prefix)
         if cursor is not None and cursor.slot != tenant.slot:
             raise pages.unknown_cursor(older=older)
-        return pages.Cut(self.limit, cursor and cursor.uuid, older, self.created_gte, self.created_lte)
+        return pages.Cut(self.limit, cursor.uuid if cursor else None, older, self.created_gte, self.created_lte)
 
 
 class Shown(Protocol):
