@@ -81,11 +81,6 @@ class Paths:
         """The CDK's command line."""
         return self.tools / "npm"
 
-    @property
-    def layers(self) -> Path:
-        """Built Lambda layers."""
-        return self.tools / "layers"
-
     def log(self, name: str) -> Path:
         """The log file of a service or a command; its directory exists afterwards."""
         self.logs.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.openapi.utils import get_openapi
 
-from guilder.api import health, notifications, payments, problems, refunds, schemas
+from guilder.api import health, ledger, notifications, payment_lists, payments, problems, refunds, schemas
 from guilder.api.app import TITLE, VERSION
 from guilder.errors import NotFound
 
@@ -83,7 +83,16 @@ async def file(name: str) -> Response:
 def build() -> dict[str, Any]:
     """Make the document from the routers."""
     whole = APIRouter()
-    for part in (payments.write, payments.read, refunds.write, refunds.read, notifications.router, health.router):
+    for part in (
+        payments.write,
+        payments.read,
+        payment_lists.router,
+        refunds.write,
+        refunds.read,
+        ledger.router,
+        notifications.router,
+        health.router,
+    ):
         whole.include_router(part)
     made = get_openapi(
         title=TITLE,
