@@ -62,7 +62,7 @@ lock: venv ## Resolve all requirements anew and write their hashes
 	@$(LOCK) layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 	@$(LOCK) requirements/dev.in -o requirements/dev.txt -c layers/dependencies/requirements.txt
 	@$(LOCK) localstack/lambda-runtime.in -o localstack/lambda-runtime.txt
-	@$(LOCK) --exclude-newer $(LOCALSTACK_RELEASED) localstack/requirements.in -o localstack/requirements.txt
+	@$(filter-out --universal,$(LOCK)) --exclude-newer $(LOCALSTACK_RELEASED) localstack/requirements.in -o localstack/requirements.txt
 
 clean: down ## Stop everything and delete what was built; CLEAN=1 deletes the data as well
 	@rm -rf cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .local/cdk.out .local/layers \

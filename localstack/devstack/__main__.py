@@ -1,5 +1,7 @@
 """`python -m devstack up` and `python -m devstack down`: what the Makefile calls."""
 
+import os
+import signal
 from typing import Annotated
 
 import typer
@@ -20,6 +22,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 def up_command() -> None:
     """Start everything, deploy Guilder to it and make a payment."""
     console = screen.terminal()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended is like Ctrl-C: take the commands along
     try:
         up(Stack(), console)
     except StackError as error:
@@ -27,7 +30,8 @@ def up_command() -> None:
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         console.print("\nInterrupted. What runs stays as it is: `make up` goes on from here, `make down` stops it.")
-        raise typer.Exit(INTERRUPTED) from None
+        console.file.flush()
+        os._exit(INTERRUPTED)  # without waiting for steps that are waiting for a server
 
 
 @app.command("down")

@@ -21,6 +21,10 @@ TAIL_LINES = 25
 REFRESH_PER_SECOND = 10
 NAME_WIDTH = 26
 
+ANYWAY = (
+    "run it again: it goes on from here. If it fails again, `make down CLEAN=1` deletes the data, for a fresh start."
+)
+
 
 class Progress:
     """Shows the steps as they run. Use it as a context manager."""
@@ -113,8 +117,7 @@ def show_failure(console: Console, what: str, error: StackError) -> None:
         console.print(f"[dim]the end of {error.log}:[/]", highlight=False)
         lines = error.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
         console.print(Text("\n".join(f"  {line}" for line in lines)))
-    if error.hint:
-        console.print(f"[bold]What to do:[/] {error.hint}", highlight=False)
+    console.print(f"[bold]What to do:[/] {error.hint or ANYWAY}", highlight=False)
 
 
 def terminal() -> Console:

@@ -38,6 +38,10 @@ class LocalStack:
     fresh: bool
 
 
+PLUGINS = ("lambda_executor", "gateway_answers")
+"""What LocalStack loads of ours; one that changed needs a restart."""
+
+
 def install(paths: Paths, uv: Path | None = None) -> None:
     """Make LocalStack's virtual environment and the functions', unless they are as their requirements say.
 
@@ -75,8 +79,7 @@ def start(paths: Paths, processes: Processes, port: int) -> LocalStack:
     if not is_running(processes):  # one that was killed has left its S3 objects behind
         shutil.rmtree(_temporary(paths), ignore_errors=True)
     server = describe(paths, port)
-    fresh = processes.ensure(server)
-    processes.wait_ready(server, lambda: is_healthy(port), seconds=READY_SECONDS)
+    fresh = processes.ensure(server, lambda: is_healthy(port), seconds=READY_SECONDS)
     return LocalStack(url(port), fresh)
 
 
@@ -137,7 +140,9 @@ def describe(paths: Paths, port: int) -> Server:
         cwd=home,
         log=paths.log(LOCALSTACK),
         stop_seconds=5.0,  # its functions go first; the rest is tidying up a memory that nobody will read
-        version=_digest(sorted((paths.repository / "localstack" / "lambda_executor").rglob("*.py"))),
+        version=_digest(
+            sorted(file for plugin in PLUGINS for file in (paths.repository / "localstack" / plugin).rglob("*.py"))
+        ),
     )
 
 

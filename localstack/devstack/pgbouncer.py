@@ -114,8 +114,7 @@ def start(stack: Stack, name: str) -> str:
         stop_signal=signal.SIGTERM,
         version=configuration.read_text() + (configuration.parent / "users.txt").read_text(),
     )
-    stack.processes.ensure(server)
-    stack.processes.wait_ready(server, lambda: is_listening(stack.port(name)), seconds=20)
+    stack.processes.ensure(server, lambda: is_listening(stack.port(name)), seconds=20)
     return ""
 
 

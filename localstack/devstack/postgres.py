@@ -1,5 +1,6 @@
 """PostgreSQL 18: the primary, with its roles and databases. Its copy is in `replica`."""
 
+import contextlib
 import importlib.util
 import shutil
 import signal
@@ -103,16 +104,14 @@ def initialise(stack: Stack) -> bool:
 def start(stack: Stack) -> bool:
     """Start the primary, unless it runs; say whether it was started."""
     server = server_of(stack, PRIMARY, stack.paths.data / "primary")
-    started = stack.processes.ensure(server)
     url = stack.url(credentials.SUPERUSER, PRIMARY, "postgres")
     try:
-        stack.processes.wait_ready(server, lambda: sql.answers(url), START_SECONDS)
+        return stack.processes.ensure(server, lambda: sql.answers(url), START_SECONDS)
     except asyncpg.InvalidPasswordError:
         raise StackError(
             f"the passwords in {stack.paths.data / 'passwords.json'} are not those of the database",
             hint="Put the file back, or delete the data: make down CLEAN=1",
         ) from None
-    return started
 
 
 def prepare(stack: Stack) -> None:
@@ -137,7 +136,6 @@ def server_of(stack: Stack, name: str, home: Path, extra: str = "") -> Server:
     hand_over(file, stack.database_user, 0o600)
     if stack.database_user is not None:
         let_through(home)
-    forget_stranger(home)
     return Server(
         name=name,
         argv=(str(programs() / "postgres"), "-D", str(home), "-c", f"config_file={file}"),
@@ -148,6 +146,7 @@ def server_of(stack: Stack, name: str, home: Path, extra: str = "") -> Server:
         stop_signal=signal.SIGINT,  # "fast": open transactions are rolled back, clients are sent away
         stop_seconds=30,
         home=home,
+        before_start=lambda: forget_stranger(home),
         version=settings,
     )
 
@@ -161,18 +160,16 @@ def fresh_directory(stack: Stack, directory: Path) -> Path:
 
 
 def forget_stranger(home: Path) -> None:
-    """Delete postmaster.pid where the number in it means some other program by now.
+    """Delete postmaster.pid where the number in it means some other program, or a dead one that nobody has reaped.
 
     PostgreSQL refuses to start if that number is in use, whoever uses it. If it is in use by nobody, PostgreSQL looks
     after the file itself.
     """
     file = home / "postmaster.pid"
-    try:
-        pid = int(file.read_text().splitlines()[0])
-        if Path(psutil.Process(pid).exe()).name != "postgres":
+    with contextlib.suppress(FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
+        process = psutil.Process(int(file.read_text().splitlines()[0]))
+        if process.status() == psutil.STATUS_ZOMBIE or process.name() != "postgres":
             file.unlink()
-    except (FileNotFoundError, IndexError, ValueError, psutil.Error):
-        return
 
 
 def _execute(url: str, template: str, *arguments: str) -> None:

@@ -26,6 +26,9 @@ LOG_LIMIT_BYTES = 20 * 1024 * 1024
 KILL_SECONDS = 5.0
 """How long a killed process may take to be gone."""
 
+ANSWER_SECONDS = 15.0
+"""How long a server that runs already may take to answer before it is held for stuck."""
+
 INHERITED = ("PATH", "HOME", "TMPDIR", "USER")
 """What servers get from our own environment."""
 
@@ -39,6 +42,7 @@ class Server:
         stop_signal: what asks it to end in good order.
         stop_seconds: how long it may take to; then it is killed.
         home: a directory in which only this server and its children work; what still works there is one of them.
+        before_start: called when nothing of the server is left and it is about to be started.
         version: whatever else must lead to a restart when it changes, for example the hash of its configuration.
     """
 
@@ -51,6 +55,7 @@ class Server:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
     home: Path | None = None
+    before_start: Callable[[], None] = lambda: None
     version: str = ""
 
     @property
@@ -99,13 +104,22 @@ class Processes:
             child.poll()
         return record if identify(record.pid) == record.identity else None
 
-    def ensure(self, server: Server) -> bool:
-        """Start the server unless it runs as described; say whether it was started."""
-        record = self.running(server.name)
-        if record is not None and record.fingerprint == server.fingerprint:
-            return False
+    def ensure(self, server: Server, ready: Callable[[], bool], seconds: float) -> bool:
+        """Have the server running as described, and ready; say whether it was started.
+
+        One that runs but does not answer, or dies while we look, is started anew.
+
+        Raises:
+            StackError: it ended at once, or was not ready in time.
+        """
+        if self._runs_as(server):
+            with contextlib.suppress(StackError):
+                self._wait_ready(server, ready, min(seconds, ANSWER_SECONDS))
+                return False
         self.stop(server.name)  # an older shape of it, or what a killed one left behind
+        server.before_start()
         self._start(server)
+        self._wait_ready(server, ready, seconds)
         return True
 
     def holds(self, name: str, port: int) -> bool:
@@ -128,14 +142,14 @@ class Processes:
         self._file(name).unlink(missing_ok=True)
         return bool(members)
 
-    def wait_ready(self, server: Server, probe: Callable[[], bool], seconds: float) -> None:
-        """Return when the probe is true.
+    def _runs_as(self, server: Server) -> bool:
+        record = self.running(server.name)
+        return record is not None and record.fingerprint == server.fingerprint
 
-        Raises:
-            StackError: the server died, or the time is over.
-        """
+    def _wait_ready(self, server: Server, ready: Callable[[], bool], seconds: float) -> None:
+        """Return when the server is ready."""
         deadline = time.monotonic() + seconds
-        while not probe():
+        while not ready():
             if self.running(server.name) is None:
                 raise StackError(f"{server.name} ended right after its start", log=server.log)
             if time.monotonic() > deadline:

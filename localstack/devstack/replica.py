@@ -48,10 +48,9 @@ def _server(stack: Stack) -> Server:
 def _start(stack: Stack) -> bool:
     """Start it and say whether it takes queries."""
     server = _server(stack)
-    stack.processes.ensure(server)
     url = stack.url(credentials.SUPERUSER, REPLICA, "postgres")
     try:
-        stack.processes.wait_ready(server, lambda: sql.answers(url), START_SECONDS)
+        stack.processes.ensure(server, lambda: sql.answers(url), START_SECONDS)
     except StackError:
         return False
     return True

@@ -36,9 +36,7 @@ def start(stack: Stack) -> bool:
         log=stack.paths.log(SIMULATOR),
         version=content_hash([sources]),
     )
-    started = stack.processes.ensure(server)
-    stack.processes.wait_ready(server, lambda: _answers(url(stack)), seconds=30)
-    return started
+    return stack.processes.ensure(server, lambda: _answers(url(stack)), seconds=30)
 
 
 def url(stack: Stack) -> str:

@@ -73,12 +73,15 @@ def run(steps: Sequence[Step], reporter: Reporter) -> None:
     actions = {step.name: step.action for step in steps}
     order = TopologicalSorter({step.name: step.after for step in steps})
     order.prepare()
-    with ThreadPoolExecutor(max_workers=len(steps)) as pool:
-        try:
-            _run_in_order(order, actions, pool, reporter)
-        except BaseException:
-            commands.end_all()
-            raise
+    pool = ThreadPoolExecutor(max_workers=len(steps))
+    try:
+        _run_in_order(order, actions, pool, reporter)
+    except KeyboardInterrupt:
+        commands.end_all()
+        raise
+    finally:
+        # Not waiting: after a failure or at the end nothing runs, and after Ctrl-C nobody wants to wait.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _run_in_order(

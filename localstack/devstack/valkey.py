@@ -34,9 +34,7 @@ def start(stack: Stack) -> bool:
         cwd=home,
         log=stack.paths.log(VALKEY),
     )
-    started = stack.processes.ensure(server)
-    stack.processes.wait_ready(server, lambda: _answers(stack.port(VALKEY)), seconds=15)
-    return started
+    return stack.processes.ensure(server, lambda: _answers(stack.port(VALKEY)), seconds=15)
 
 
 def program() -> Path:

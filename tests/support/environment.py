@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any, Self
 from uuid import uuid4
 
@@ -66,6 +67,14 @@ class Environment:
         """Create a payment of 10.50 EUR with ``tok_visa``, or as ``fields`` say."""
         body = {"amount": 1050, "currency": "EUR", "payment_method": "tok_visa"} | fields
         return self.request("POST", "/v1/payments", body, headers=self.headers(key))
+
+    def post(self, path: str, body: object = None, key: str | None = None) -> Answer:
+        """Send a write below /v1."""
+        return self.request("POST", f"/v1/{path}", body, headers=self.headers(key))
+
+    def reconcile(self, seconds: float = 0.1) -> dict[str, int]:
+        """Run the reconciler once over, as its function does."""
+        return asdict(self.run(lambda: self.runtime.reconcile(seconds)))
 
     def get(self, payment_id: str) -> Answer:
         """Read a payment."""

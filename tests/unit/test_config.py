@@ -20,6 +20,7 @@ def test_complete() -> None:
     settings = Settings.from_environment(COMPLETE)
     assert settings.cell_of(0) == settings.cell_of(1023)
     assert settings.simulator_url is None
+    assert (settings.processor_secrets_file, settings.processor_secrets_arn) == (None, None)
 
 
 @pytest.mark.parametrize("name", list(COMPLETE))

@@ -12,7 +12,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "errors.md"
 ARGUMENTS: dict[str, tuple[Any, ...]] = {"ValidationFailed": ([],), "IdempotencyKeyInFlight": (1,)}
 WITHOUT_ARGUMENTS = {
     "CardNumberRefused", "IdempotencyKeyMissing", "IdempotencyKeyInvalid", "IdempotencyKeyReused", "Unauthenticated",
-    "MerchantReferenceTaken", "InternalError",
+    "MerchantReferenceTaken", "NotificationSignatureInvalid", "InternalError",
 }  # fmt: skip
 
 

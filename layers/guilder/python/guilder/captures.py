@@ -10,18 +10,22 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from guilder import db, events, ledger, payments
+from guilder import db, events, ledger, operations, payments
 from guilder.errors import AmountTooLarge, StateConflict
 from guilder.idempotency import KEY_LIFE, Answer, Request
 from guilder.ids import Tenant
 from guilder.operations import Kind, Operation
 from guilder.payments import Payment
-from guilder.phases import OK, Context, Decided, Refused, Reply, Settled, Step, carry_out, claim_parameters
-from guilder.processors import Approved, Change, Outcome, Processor
+from guilder.phases import OK, Context, Decided, Refused, Reply, Settled, Step, carry_out, claim_parameters, key_of
+from guilder.processors import Approved, Change, Outcome, Pending, Processor, Unknown
 from guilder.settlement import Record, close, declined, record
 from guilder.states import Status
 
 _UNCAPTURED = {Status.REQUIRES_CAPTURE, Status.REQUIRES_ACTION}
+
+
+EXPIRED = "authorization_expired"
+"""A cancellation for this reason is done whatever the processor says: there is no authorization any more."""
 
 
 async def capture(context: Context, payment_id: str, amount: int | None, request: Request) -> Reply:
@@ -88,6 +92,28 @@ async def cancel(context: Context, payment_id: str, request: Request) -> Reply:
         raise _cannot_cancel(await payments.load(context, seen.id)) from None
 
 
+async def expire(context: Context, authorization: UUID) -> bool:
+    """Cancel what an authorize operation holds authorized, since it ran out. Begun by a worker: no key waits for the answer.
+
+    False: there was nothing to cancel, or a capture is under way.
+    """
+    tenant, now = context.tenant, context.clock()
+    row = await context.database.writer.fetchrow(
+        payments.SQL["begin_expiry"], tenant.slot, tenant.merchant, tenant.livemode, authorization, context.new_id(), context.new_id(),
+        context.budgets.lease, now,
+    )  # fmt: skip
+    if row is None:
+        return False
+    operation = operations.read(row)
+    change = Change(key_of(context, operation), operation.charge_reference or "", operation.amount)
+    outcome = await context.processors[operation.processor].cancel(change)
+    if isinstance(outcome, (Unknown, Pending)):
+        await operations.leave_open(context.database, tenant, operation)
+    else:
+        await settle(context, operation, outcome)
+    return True
+
+
 async def _cancel_unconfirmed(context: Context, seen: Payment, request: Request) -> Reply:
     """No processor knows of it: one statement does it all, and the claim stores the answer."""
     now = max(context.clock(), seen.updated_at)
@@ -126,7 +152,8 @@ async def settle(context: Context, operation: Operation, outcome: Decided) -> Se
     async with context.database.writer.transaction() as transaction:
         if not await close(transaction, tenant, operation, outcome, now):
             return None
-        changed = await _move(transaction, tenant, operation, now) if isinstance(outcome, Approved) else None
+        done = isinstance(outcome, Approved) or operation.reason == EXPIRED
+        changed = await _move(transaction, tenant, operation, now) if done else None
         if changed is None:  # not done, or (a cancellation) overtaken by the payer
             await _update(transaction, "released", tenant, operation, operation.amount)
             settled = declined(context, operation, outcome)

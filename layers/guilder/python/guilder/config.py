@@ -58,6 +58,8 @@ class Settings:
     statement_cache_size: int
     simulator_url: str | None
     admin_secret_arn: str | None
+    processor_secrets_file: str | None
+    processor_secrets_arn: str | None
     region: str
     log_level: str
     connections_per_endpoint: int = 1
@@ -78,6 +80,8 @@ class Settings:
             statement_cache_size=_whole_number(env, "GUILDER_STATEMENT_CACHE_SIZE"),
             simulator_url=env.get("GUILDER_SIMULATOR_URL") or None,
             admin_secret_arn=env.get("GUILDER_ADMIN_SECRET_ARN") or None,
+            processor_secrets_file=env.get("GUILDER_PROCESSOR_SECRETS_FILE") or None,
+            processor_secrets_arn=env.get("GUILDER_PROCESSOR_SECRETS_ARN") or None,
             region=env.get("AWS_REGION", ""),
             log_level=env.get("GUILDER_LOG_LEVEL", "INFO"),
             budgets=_budgets(env),

@@ -9,6 +9,7 @@ GuilderError
 │   ├── IdempotencyKeyInvalid      400  idempotency-key-invalid
 │   ├── IdempotencyKeyReused       422  idempotency-key-reused
 │   ├── Unauthenticated            401  unauthenticated
+│   ├── NotificationSignatureInvalid 401  invalid-signature
 │   ├── Forbidden                  403  forbidden
 │   ├── NotFound                   404  not-found
 │   ├── MethodNotAllowed           405  method-not-allowed
@@ -132,6 +133,20 @@ class Unauthenticated(RequestRefused):
         self, detail: str = "Send `Authorization: Bearer <API key>` with a key that exists and was not revoked."
     ) -> None:
         super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="guilder"'})
+
+
+class NotificationSignatureInvalid(RequestRefused):
+    """A notification that its processor did not sign, or not recently."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    slug = "invalid-signature"
+    title = "The notification's signature is not valid"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nothing was stored. Check the processor's notification secret on both sides, and the sender's clock.",
+            headers={"WWW-Authenticate": 'Signature realm="notifications"'},
+        )
 
 
 class Forbidden(RequestRefused):

@@ -30,11 +30,10 @@ class Kind(StrEnum):
 
 
 class Result(StrEnum):
-    """What came of it. No result yet means that nobody knows, or that the processor is still at it (a pending refund)."""
+    """What came of it. No result yet: nobody knows, or the processor or the payer has not decided."""
 
     APPROVED = "approved"
     DECLINED = "declined"
-    REQUIRES_ACTION = "requires_action"
     NOT_PROCESSED = "not_processed"
 
 
@@ -93,13 +92,22 @@ async def take_over(database: db.CellDatabase, address: Address, owner: UUID, le
     return None if row is None else read(row)
 
 
-async def leave_open(database: db.CellDatabase, tenant: Tenant, operation: Operation) -> None:
+async def leave_open(
+    database: db.CellDatabase, tenant: Tenant, operation: Operation, pause_s: float | None = None
+) -> None:
     """End our lease: whoever comes next takes over at once, the reconciler after a while that grows with the attempts."""
-    pause = min(CHECK_FIRST_S * 2 ** min(operation.attempt - 1, 10), CHECK_MOST_S)
+    pause = min(CHECK_FIRST_S * 2 ** min(operation.attempt - 1, 10), CHECK_MOST_S) if pause_s is None else pause_s
     await database.writer.fetch(
         SQL["leave_open"],
         tenant.slot, tenant.merchant, tenant.livemode, operation.id, operation.owner, pause, operation.idempotency_key,
     )  # fmt: skip
+
+
+async def get(database: db.CellDatabase, address: Address) -> tuple[Operation, bool] | None:
+    """Read an operation, and whether it is open."""
+    tenant = address.tenant
+    row = await database.writer.fetchrow(SQL["get"], tenant.slot, tenant.merchant, tenant.livemode, address.operation)
+    return None if row is None else (read(row), row["outcome"] is None)
 
 
 def write_key(address: Address) -> str:

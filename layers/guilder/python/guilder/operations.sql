@@ -29,7 +29,8 @@ WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND owner = $
 RETURNING id;
 
 -- name: get
-SELECT id, kind, payment_id, refund_id, amount, processor, owner, created_at, answer_status, idempotency_key, charge_reference, reason, attempt
+SELECT id, kind, payment_id, refund_id, amount, processor, owner, created_at, answer_status, idempotency_key, charge_reference, reason, attempt,
+    outcome
 FROM operations
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4;
 

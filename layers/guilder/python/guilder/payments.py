@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from guilder import db, events, idempotency, ids, ledger
+from guilder import db, events, idempotency, ids, ledger, operations
 from guilder.errors import MerchantReferenceTaken, NotFound, StateConflict
 from guilder.idempotency import Answer, Request
 from guilder.ids import Tenant
@@ -36,6 +36,9 @@ from guilder.states import Status, advance
 PREFIX = "pay"
 AUTHORIZATION_LIFE = timedelta(days=7)
 """How long an authorization can be captured: what most schemes allow. Afterwards a worker cancels it and says so."""
+
+ASK_ABOUT_ACTION_S = 60.0
+"""How often the reconciler asks whether the payer has acted, in case the notification was lost."""
 
 SQL = db.load_queries(__file__, claim=idempotency.SQL["claim"])
 
@@ -302,6 +305,7 @@ async def settle(context: Context, operation: Operation, outcome: Decided) -> Se
     if payment.status not in {Status.PROCESSING, Status.REQUIRES_ACTION}:
         return None
     if payment.status is Status.REQUIRES_ACTION and isinstance(outcome, RequiresAction):
+        await operations.leave_open(context.database, context.tenant, operation, ASK_ABOUT_ACTION_S)
         return None
     return await _settle(context, payment, operation, outcome)
 
@@ -353,16 +357,16 @@ async def _settle(context: Context, before: Payment, operation: Operation, outco
         transfer and transfer.id, transfer and transfer.kind, transfer and transfer.debit_account, transfer and transfer.credit_account,
         transfer and transfer.amount, after.money.currency, transfer and transfer.available_on,
         context.new_id(), events.of_status(after.status), body.decode(),
-        operation.idempotency_key, operation.answer_status, after.authorization_expires_at, before.status, body,
+        operation.idempotency_key, operation.answer_status, after.authorization_expires_at, before.status, body, ASK_ABOUT_ACTION_S,
     )  # fmt: skip
     return Settled(operation.answer_status, body) if row is not None and row["settled"] == 1 else None
 
 
-def result_of(outcome: Decided) -> Result:
-    """Name an outcome as ``operations.outcome`` has it."""
+def result_of(outcome: Decided) -> Result | None:
+    """Name an outcome as ``operations.outcome`` has it. None: the payer has not acted yet, and the operation stays open."""
     match outcome:
         case RequiresAction():
-            return Result.REQUIRES_ACTION
+            return None
         case Declined(code=Result.NOT_PROCESSED):
             return Result.NOT_PROCESSED
         case Declined():

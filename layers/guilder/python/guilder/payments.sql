@@ -57,7 +57,9 @@ WITH payment AS (
     WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND status = $31 AND version = $5 AND owner = $6
     RETURNING id
 ), operation AS (
-    UPDATE operations SET outcome = $17, processor_reference = $15, processor_code = $13, finished_at = $8, authorization_expires_at = $30
+    UPDATE operations SET outcome = $17, processor_reference = $15, processor_code = $13, authorization_expires_at = $30,
+        finished_at = CASE WHEN $17::text IS NULL THEN NULL ELSE $8 END,
+        lease_until = clock_timestamp(), check_at = clock_timestamp() + make_interval(secs => $33)
     FROM payment
     WHERE operations.slot = $1 AND operations.merchant_id = $2 AND operations.livemode = $3 AND operations.id = $16
 ), transfer AS (
@@ -138,24 +140,30 @@ SELECT fingerprint, object_id, operation_id, owner, response_status, response_bo
 FROM claim;
 
 -- name: begin_expiry
--- As begin_cancel, begun by the worker for an authorization that ran out. Clears the date, so that it is begun once.
-WITH expiring AS (
-    UPDATE operations SET authorization_expires_at = NULL
-    WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND authorization_expires_at <= $9
-    RETURNING payment_id
-), payment AS (
+-- As begin_cancel, begun by the worker for an authorization that ran out. The date is cleared once the cancellation has begun, or there is
+-- nothing left to cancel; while a capture is under way it stays, and the worker comes back.
+WITH payment AS (
     UPDATE payments SET capture_pending = amount_capturable
-    FROM expiring
-    WHERE payments.slot = $1 AND payments.merchant_id = $2 AND payments.livemode = $3 AND payments.id = expiring.payment_id
+    FROM operations
+    WHERE operations.slot = $1 AND operations.merchant_id = $2 AND operations.livemode = $3 AND operations.id = $4
+        AND operations.authorization_expires_at <= $8
+        AND payments.slot = $1 AND payments.merchant_id = $2 AND payments.livemode = $3 AND payments.id = operations.payment_id
         AND payments.status = 'requires_capture' AND payments.capture_pending = 0
     RETURNING payments.id, payments.amount_capturable, payments.currency, payments.processor, payments.processor_reference
+), cleared AS (
+    UPDATE operations SET authorization_expires_at = NULL
+    WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4
+        AND (EXISTS (SELECT FROM payment) OR NOT EXISTS (
+            SELECT FROM payments AS p
+            WHERE p.slot = $1 AND p.merchant_id = $2 AND p.livemode = $3 AND p.id = operations.payment_id AND p.status = 'requires_capture'))
 )
 INSERT INTO operations (slot, merchant_id, livemode, id, payment_id, kind, amount, currency, processor, charge_reference, reason, owner,
     lease_until, check_at, created_at)
 SELECT $1, $2, $3, $5, payment.id, 'cancel', payment.amount_capturable, payment.currency, payment.processor, payment.processor_reference,
     'authorization_expired', $6, clock_timestamp() + make_interval(secs => $7), clock_timestamp() + make_interval(secs => $7), $8
 FROM payment
-RETURNING id, kind, payment_id, refund_id, amount, processor, owner, created_at, answer_status, idempotency_key, charge_reference, reason, attempt;
+RETURNING id, kind, payment_id, refund_id, amount, processor, owner, created_at, answer_status, idempotency_key, charge_reference, reason,
+    attempt;
 
 -- name: expiring
 -- Across all merchants of the cell: the worker's list.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from guilder import log
+from guilder import log, processor_secrets, reconcile
 from guilder.cache import Cache
 from guilder.config import Cell, Settings
 from guilder.db import CellDatabase
@@ -19,6 +19,7 @@ from guilder.ids import IdSource, Tenant
 from guilder.keys import Caller, KeyRing, slot_of
 from guilder.phases import Context
 from guilder.processors import Processor
+from guilder.reconcile import Report
 
 CELLS_HELD = 4
 """Cells whose connections one environment keeps; the least recently used is closed first. A thousand environments share each cell."""
@@ -80,6 +81,15 @@ class Runtime:
             budgets=self.settings.budgets,
         )
 
+    async def reconcile(self, seconds: float) -> Report:
+        """Run the reconciler over every cell for about ``seconds``."""
+        cells = [(await self._cell(cell.first_slot)).database for cell in self.settings.cells]
+        return await reconcile.run(cells, self.context, self.clock, seconds)
+
+    async def database(self, slot: int) -> CellDatabase:
+        """Give the database that serves a slot."""
+        return (await self._cell(slot)).database
+
     @property
     def processors(self) -> dict[str, Processor]:
         """The processors by name, as far as this environment has them."""
@@ -100,7 +110,11 @@ class Runtime:
         if self.settings.simulator_url is not None:
             from guilder.processors.simulator import Simulator  # httpx is dear to import, and reads need no processor
 
-            processors["simulator"] = Simulator(self.settings.simulator_url, self.settings.budgets.processor)
+            processors["simulator"] = Simulator(
+                self.settings.simulator_url,
+                self.settings.budgets.processor,
+                processor_secrets.load(self.settings).notification_secret("simulator"),
+            )
         return processors
 
     async def _cell(self, slot: int) -> OpenCell:

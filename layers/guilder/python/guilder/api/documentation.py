@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.openapi.utils import get_openapi
 
-from guilder.api import health, ledger, payment_lists, payments, problems, refunds, schemas
+from guilder.api import health, ledger, notifications, payment_lists, payments, problems, refunds, schemas
 from guilder.api.app import TITLE, VERSION
 from guilder.errors import NotFound
 
@@ -26,6 +26,9 @@ _FILES = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "redoc.standalone.js": "text/javascript; charset=utf-8",
 }
+_SIGNED = "/v1/notifications/"
+"""Called by processors, whose signatures stand in for API keys."""
+
 _IMMUTABLE = {"Cache-Control": "public, max-age=86400"}
 _POLICY = {
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -42,7 +45,7 @@ _BY_NAME = (
     schemas.Refund,
     schemas.Problem,
 )
-"""Models that the document takes from Pydantic itself: the routes read and render them, and FastAPI would drop nulls from their examples."""
+"""Taken from Pydantic itself: the routes read and render these, and FastAPI would drop the nulls from their examples."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -87,6 +90,7 @@ def build() -> dict[str, Any]:
         refunds.write,
         refunds.read,
         ledger.router,
+        notifications.router,
         health.router,
     ):
         whole.include_router(part)
@@ -109,7 +113,7 @@ def build() -> dict[str, Any]:
             for status, response in operation["responses"].items():
                 if "requestBody" in operation and status in {"200", "201"}:
                     response["headers"] = problems.IDEMPOTENCY_HEADERS
-            _finish(operation, secured=path.startswith("/v1/"))
+            _finish(operation, secured=path.startswith("/v1/") and not path.startswith(_SIGNED))
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     return made

@@ -15,6 +15,13 @@ def write_app(runtime: Runtime) -> FastAPI:
     return create_app(runtime, [payments.write, refunds.write])
 
 
+def notifications_app(runtime: Runtime) -> FastAPI:
+    """What card processors report."""
+    from guilder.api import notifications  # the other functions do not need it
+
+    return create_app(runtime, [notifications.router])
+
+
 def read_app(runtime: Runtime) -> FastAPI:
     """Everything that only reads, the health check and the documentation."""
     from guilder.api import documentation, health, ledger, payment_lists  # the write function needs none of them

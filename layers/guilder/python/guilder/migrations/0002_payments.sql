@@ -104,7 +104,7 @@ CREATE TABLE operations (
     idempotency_key     text,                   -- whose stored answer this operation decides; none for those that a worker began
     charge_reference    text,                   -- the processor's id of the charge that this operation changes
     reason              text,
-    outcome             text        CHECK (outcome IN ('approved', 'declined', 'requires_action', 'not_processed')),
+    outcome             text        CHECK (outcome IN ('approved', 'declined', 'not_processed')),
     processor_reference text,
     processor_code      text,
     authorization_expires_at timestamptz,

@@ -1,6 +1,7 @@
 """Processors: the one Protocol in Guilder, since there are several real implementations."""
 
 from guilder.processors.protocol import (
+    FAILURE_CODES,
     Approved,
     Authorization,
     Change,
@@ -17,6 +18,7 @@ from guilder.processors.protocol import (
 )
 
 __all__ = [
+    "FAILURE_CODES",
     "Approved",
     "Authorization",
     "Change",

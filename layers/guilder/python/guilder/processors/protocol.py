@@ -79,6 +79,13 @@ class NotFound:
     """The processor has not seen the operation (yet): final only once it can no longer be under way."""
 
 
+FAILURE_CODES = frozenset({
+    "card_declined", "insufficient_funds", "expired_card", "authentication_failed", "payment_method_invalid",
+    "charge_not_capturable", "charge_not_cancelable", "charge_not_refundable", "amount_too_large",
+    "capture_refused", "cancel_refused", "refund_refused", "refund_failed",
+})  # fmt: skip
+"""Every ``Declined.code`` that a processor may give. Partners branch on them: a code may be added, never changed."""
+
 type Outcome = Approved | Declined | RequiresAction | Pending | Unknown
 
 

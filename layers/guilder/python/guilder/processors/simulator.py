@@ -36,7 +36,7 @@ _FAILURE_CODES = {
     "invalid_source": "payment_method_invalid",
     "charge_not_capturable": "charge_not_capturable",
     "charge_not_voidable": "charge_not_cancelable",
-    "charge_not_refundable": "charge_already_refunded",
+    "charge_not_refundable": "charge_not_refundable",
     "amount_too_large": "amount_too_large",
     "refund_failed": "refund_failed",
 }
