@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from guilder.config import Settings
+from guilder.config import Budgets, Settings
 
 from tests.integration.test_payments import charges, of_payment
 from tests.support.environment import Environment
@@ -217,7 +218,8 @@ def test_a_repeated_refund_is_one_refund(environment: Environment, settings: Set
 def test_fifty_refunds_of_ten_on_a_hundred(
     environment: Environment, settings: Settings, merchant: dict[str, str], sql: Sql
 ) -> None:
-    """Ten succeed. A caller that the processor kept waiting (202) asks again with its key, as it would."""
+    """Ten succeed, with production's budgets: fifty at once may keep a busy machine's simulator waiting for longer than a test's."""
+    patient = replace(settings, budgets=Budgets())
     payment_id = paid(environment, amount=100)
 
     def refund(each: Environment) -> Answer:
@@ -227,7 +229,7 @@ def test_fifty_refunds_of_ten_on_a_hundred(
             time.sleep(0.2)
         return answer
 
-    answers = at_once(settings, merchant, [refund] * 50)
+    answers = at_once(patient, merchant, [refund] * 50)
     assert sum(answer.status == 201 for answer in answers) == 10
     assert {answer.problem for answer in answers if answer.status != 201} <= {"amount-too-large", "state-conflict"}
     assert agree(environment, settings, sql, payment_id)["amount_refunded"] == 100
