@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
@@ -38,6 +38,7 @@ STORIES = settings(
     derandomize=not NIGHTLY,
     database=None,
     print_blob=True,
+    phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 LOOKS = 100
@@ -86,7 +87,9 @@ class LifeCycle(RuleBasedStateMachine):
         self.ids: dict[Payment, str] = {}
         self.orders: list[Order] = []
 
-    @rule(target=payments, token=TOKENS, manual=st.booleans(), confirm=st.sampled_from([True] * 3 + [False]), line=LINES)
+    @rule(
+        target=payments, token=TOKENS, manual=st.booleans(), confirm=st.sampled_from([True] * 3 + [False]), line=LINES
+    )
     def create(self, token: str, manual: bool, confirm: bool, line: Line) -> Payment:
         payment = Payment(AMOUNT, manual, token)
         body = {"amount": AMOUNT, "currency": "EUR", "payment_method": token, "confirm": confirm}
@@ -212,7 +215,14 @@ class LifeCycle(RuleBasedStateMachine):
             self._agree(payment, payment_id)
 
     def _send(
-        self, payment: Payment, path: str, body: dict[str, Any], kind: str, amount: int, line: Line, refusal: Refusal | None
+        self,
+        payment: Payment,
+        path: str,
+        body: dict[str, Any],
+        kind: str,
+        amount: int,
+        line: Line,
+        refusal: Refusal | None,
     ) -> Order | None:
         """Send a write over the line, and hold the answer against the model."""
         if line is not Line.LOST_BEFORE and payment.token in TIMES_OUT.get(kind, ()):
@@ -273,11 +283,20 @@ class LifeCycle(RuleBasedStateMachine):
 
     def _agree(self, payment: Payment, payment_id: str) -> None:
         """Payment, ledger, events and processor tell the same, and nothing is left over."""
-        shown, books, charges = self.world.payment(payment_id), self.world.books(payment_id), self.world.charges(payment_id)
+        shown, books, charges = (
+            self.world.payment(payment_id),
+            self.world.books(payment_id),
+            self.world.charges(payment_id),
+        )
         assert (books["captured"], books["refunded"]) == (shown["amount_captured"], shown["amount_refunded"])
         assert books["refunds_succeeded"] == shown["amount_refunded"]
         assert books["versions"] == list(range(1, shown["version"] + 1))
-        assert (books["gaps"], books["capture_pending"], books["refund_pending"], books["refunds_pending"]) == ([], 0, 0, 0)
+        assert (books["gaps"], books["capture_pending"], books["refund_pending"], books["refunds_pending"]) == (
+            [],
+            0,
+            0,
+            0,
+        )
         assert books["open"] == (["authorize"] if shown["status"] == "requires_action" else [])
         assert len(charges) <= 1, "charged twice"
         for charge in charges:
