@@ -250,7 +250,7 @@ def test_a_pending_refund_is_decided_later(
     def decided() -> bool:
         sql.rows("UPDATE operations SET check_at = now() WHERE outcome IS NULL AND kind = 'refund'")
         environment.reconcile()
-        return environment.request("GET", f"/v1/refunds/{refund_id}").json()["status"] != "pending"
+        return bool(environment.request("GET", f"/v1/refunds/{refund_id}").json()["status"] != "pending")
 
     until(decided)
     refund = environment.request("GET", f"/v1/refunds/{refund_id}").json()
@@ -275,7 +275,7 @@ def test_a_required_action_is_completed_even_if_no_notification_arrives(
     def decided() -> bool:
         sql.rows("UPDATE operations SET check_at = now() WHERE outcome IS NULL")
         environment.reconcile()
-        return environment.get(payment["id"]).json()["status"] != "requires_action"
+        return bool(environment.get(payment["id"]).json()["status"] != "requires_action")
 
     until(decided)
     after = agree(environment, settings, sql, payment["id"])
@@ -314,12 +314,9 @@ def test_done_but_never_answered_is_finished_by_the_reconciler(
     manual = action == "capture"
     payment_id = environment.pay(payment_method=token, capture_method="manual" if manual else "automatic").json()["id"]
     key = uuid4().hex
-    call = (
-        (f"payments/{payment_id}/capture", {"amount": amount})
-        if manual
-        else ("refunds", {"payment": payment_id, "amount": amount})
-    )
-    answer = environment.post(*call, key)
+    path = f"payments/{payment_id}/capture" if manual else "refunds"
+    body = {"amount": amount} if manual else {"payment": payment_id, "amount": amount}
+    answer = environment.post(path, body, key)
     assert answer.status == 202
     before = environment.get(payment_id).json()
     assert before["amount_captured" if manual else "amount_refunded"] == 0, "a read tells what is known"
@@ -331,7 +328,7 @@ def test_done_but_never_answered_is_finished_by_the_reconciler(
 
     until(finished)
     agree(environment, settings, sql, payment_id)
-    replay = environment.post(*call, key)
+    replay = environment.post(path, body, key)
     assert replay.status == (200 if manual else 201)
     agree(environment, settings, sql, payment_id)
 
