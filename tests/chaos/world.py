@@ -101,7 +101,9 @@ def settings_of(services: Services, simulator_url: str, secrets: Path | None = N
     app = on(services.app_url(DATABASE), DATABASE, password=False)
     return Settings(
         environment="local",
-        cells=(Cell("c1", 0, 1023, app, app, services.valkey_url, on(services.superuser_url, DATABASE, password=True)),),
+        cells=(
+            Cell("c1", 0, 1023, app, app, services.valkey_url, on(services.superuser_url, DATABASE, password=True)),
+        ),
         database_auth="passfile",
         statement_cache_size=services.statement_cache_size,
         simulator_url=simulator_url,

@@ -25,7 +25,9 @@ LIMIT_S = 60.0
 STOP_S = 10.0
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.support.workers", "asyncpg.protocol.protocol", "guilder.processors.simulator"])
+_PROCESSES.set_forkserver_preload(
+    ["tests.support.workers", "asyncpg.protocol.protocol", "guilder.processors.simulator"]
+)
 
 type Preparation = Callable[[], None]
 """Called in the new process before it does anything, to put a trap in. Must be picklable."""
