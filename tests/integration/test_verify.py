@@ -15,7 +15,7 @@ from guilder.verify import MEANINGS, Finding, Report
 from guilder.verify.report import FINDINGS_MOST
 from guilder.verify.scan import id_at
 
-from tests.support.books import Books, Charges, restore, spoilable_books
+from tests.support.spoilable import Books, Charges, restore, spoilable_books
 
 
 @pytest.fixture(scope="module")
