@@ -11,8 +11,8 @@ LOCK := $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-ur
 	--python-version 3.13 --universal
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-unit test-integration test-simulator test-devstack test-infra test-e2e test-lint test-types test-imports \
-	bench synth fmt lock clean venv
+.PHONY: help up down test test-nightly test-unit test-integration test-simulator test-contract test-devstack test-infra test-e2e test-chaos \
+	test-properties test-lint test-types test-imports bench verify synth openapi fmt lock clean venv
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ test-e2e: venv ## Tests over HTTP against the deployed local stack
 
 bench: venv ## Measure; the figures go to .local/bench.json
 	@$(PY) tests/load/run.py
+
+verify: venv ## Check that payments, ledger and processor agree; fails with the list of what is broken
+	@$(PY) -m devstack verify
 
 synth: venv ## Synthesise the production stacks into cdk.out, without an AWS account
 	@$(PY) -m infra.synth --env prod
