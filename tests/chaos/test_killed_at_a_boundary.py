@@ -19,7 +19,7 @@ from tests.support.workers import Call, Preparation, RemoteEnvironment, WorkerDi
 
 pytestmark = pytest.mark.timeout(240)
 
-AT_ONCE = 6
+AT_ONCE = 10
 AMOUNT = 1050
 PART = 400
 
