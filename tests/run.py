@@ -59,7 +59,7 @@ SUITES = (
     Suite("simulator", 420, tests=("tests/simulator",)),
     Suite("contract", 300, tests=("tests/contract",)),
     Suite("integration", 420, tests=("tests/integration",)),
-    Suite("devstack", 420, tests=("tests/devstack",)),
+    Suite("devstack", 600, tests=("tests/devstack",)),
     Suite("infra", 300, tests=("tests/infra",)),
     Suite("e2e", 600, (UP,), ("tests/e2e",)),
 )
