@@ -48,6 +48,18 @@ test-simulator: venv ## Tests of the processor simulator
 test-devstack: venv ## Tests of `make up` and the local services: killed, repaired, stopped
 	@$(PY) tests/run.py devstack
 
+test-contract: venv ## What every processor's client must do
+	@$(PY) tests/run.py contract
+
+test-chaos: venv ## Concurrent callers, processes killed between any two steps, services that fail
+	@$(PY) tests/run.py chaos
+
+test-properties: venv ## The life cycle against a model, and every route's errors
+	@$(PY) tests/run.py properties
+
+test-nightly: venv ## The same two at length: hours, not minutes
+	@GUILDER_NIGHTLY=1 $(PY) tests/run.py chaos properties
+
 test-infra: venv ## What the CDK app synthesises
 	@$(PY) tests/run.py infra
 
@@ -62,6 +74,9 @@ verify: venv ## Check that payments, ledger and processor agree; fails with the 
 
 synth: venv ## Synthesise the production stacks into cdk.out, without an AWS account
 	@$(PY) -m infra.synth --env prod
+
+openapi: venv ## Write the API document anew from the routes
+	@$(PY) -m guilder.api.documentation
 
 fmt: venv ## Format and sort imports
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
