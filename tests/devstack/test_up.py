@@ -71,10 +71,12 @@ class Person:
 def person() -> Iterator[Person]:
     state = Path(tempfile.mkdtemp(prefix="guilder-up-"))
     made = Person(state)
-    made.up()
-    yield made
-    made.run("down")
-    shutil.rmtree(state)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.run("down")
+        shutil.rmtree(state)
 
 
 def wait_for(condition: str, log: Path) -> None:
