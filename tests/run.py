@@ -33,7 +33,7 @@ SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 TICK_SECONDS = 0.1
 NAME_WIDTH = 12
 # How long a suite that is stopped may take to clean up, before it is killed.
-STOP_SECONDS = 15
+STOP_SECONDS = 60
 NO_TESTS_COLLECTED = 5
 INTERRUPTED = 130
 
@@ -59,7 +59,7 @@ SUITES = (
     Suite("simulator", 420, tests=("tests/simulator",)),
     Suite("contract", 300, tests=("tests/contract",)),
     Suite("integration", 420, tests=("tests/integration",)),
-    Suite("devstack", 420, tests=("tests/devstack",)),
+    Suite("devstack", 600, tests=("tests/devstack",)),
     Suite("infra", 300, tests=("tests/infra",)),
     Suite("e2e", 600, (UP,), ("tests/e2e",)),
 )
