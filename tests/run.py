@@ -33,7 +33,7 @@ SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 TICK_SECONDS = 0.1
 NAME_WIDTH = 12
 # How long a suite that is stopped may take to clean up, before it is killed.
-STOP_SECONDS = 15
+STOP_SECONDS = 45
 NO_TESTS_COLLECTED = 5
 INTERRUPTED = 130
 
