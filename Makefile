@@ -11,7 +11,7 @@ LOCK := $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-ur
 	--python-version 3.13 --universal
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-unit test-integration test-infra test-e2e test-lint test-types test-imports \
+.PHONY: help up down test test-unit test-integration test-simulator test-devstack test-infra test-e2e test-lint test-types test-imports \
 	bench verify synth fmt lock clean venv
 
 help: ## Show this list
@@ -42,6 +42,12 @@ test-unit: venv ## Tests without services
 test-integration: venv ## Tests on real PostgreSQL, PgBouncer and Valkey
 	@$(PY) tests/run.py integration
 
+test-simulator: venv ## Tests of the processor simulator
+	@$(PY) tests/run.py simulator
+
+test-devstack: venv ## Tests of `make up` and the local services: killed, repaired, stopped
+	@$(PY) tests/run.py devstack
+
 test-infra: venv ## What the CDK app synthesises
 	@$(PY) tests/run.py infra
 
@@ -65,7 +71,7 @@ lock: venv ## Resolve all requirements anew and write their hashes
 	@$(LOCK) layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 	@$(LOCK) requirements/dev.in -o requirements/dev.txt -c layers/dependencies/requirements.txt
 	@$(LOCK) localstack/lambda-runtime.in -o localstack/lambda-runtime.txt
-	@$(LOCK) --exclude-newer $(LOCALSTACK_RELEASED) localstack/requirements.in -o localstack/requirements.txt
+	@$(filter-out --universal,$(LOCK)) --exclude-newer $(LOCALSTACK_RELEASED) localstack/requirements.in -o localstack/requirements.txt
 
 clean: down ## Stop everything and delete what was built; CLEAN=1 deletes the data as well
 	@rm -rf cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .local/cdk.out .local/layers \

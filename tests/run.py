@@ -57,6 +57,7 @@ SUITES = (
     Suite("imports", 60, (("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),)),
     Suite("unit", 180, tests=("tests/unit",)),
     Suite("simulator", 420, tests=("tests/simulator",)),
+    Suite("contract", 300, tests=("tests/contract",)),
     Suite("integration", 420, tests=("tests/integration",)),
     Suite("devstack", 420, tests=("tests/devstack",)),
     Suite("infra", 300, tests=("tests/infra",)),

@@ -96,9 +96,12 @@ def _uv() -> str:
     return str(uv())
 
 
-@pytest.mark.parametrize("missing", ["cells", "simulator_url", "pgpass_file", "statement_cache_size"])
+NEEDED = ["simulator_url", "processor_secrets_file", "pgpass_file", "statement_cache_size"]
+
+
+@pytest.mark.parametrize("missing", ["cells", *NEEDED])
 def test_local_says_which_address_is_missing(tmp_path: Path, missing: str) -> None:
-    context = {"env": "local", "cells": "[]", "simulator_url": "x", "pgpass_file": "x", "statement_cache_size": "0"}
+    context = {"env": "local", "cells": "[]"} | dict.fromkeys(NEEDED, "0")
     del context[missing]
     with pytest.raises(ValueError, match=f"-c {missing}="):
         assembly(tmp_path, context)
