@@ -37,6 +37,9 @@ STOP_SECONDS = 15
 NO_TESTS_COLLECTED = 5
 INTERRUPTED = 130
 
+# `make test-nightly` sets it: the suites that invent their own cases then invent many more.
+NIGHTLY = os.environ.get("GUILDER_NIGHTLY") == "1"
+
 TYPED = ("layers", "functions", "infra", "localstack", "requirements", "tests")
 UP = ("-m", "devstack", "up")
 
@@ -59,6 +62,7 @@ SUITES = (
     Suite("simulator", 420, tests=("tests/simulator",)),
     Suite("contract", 300, tests=("tests/contract",)),
     Suite("integration", 420, tests=("tests/integration",)),
+    Suite("properties", 3600 if NIGHTLY else 300, tests=("tests/properties",)),
     Suite("devstack", 420, tests=("tests/devstack",)),
     Suite("infra", 300, tests=("tests/infra",)),
     Suite("e2e", 600, (UP,), ("tests/e2e",)),

@@ -32,8 +32,8 @@ from tests.support.gateway import Answer
 
 NIGHTLY = os.environ.get("GUILDER_NIGHTLY") == "1"
 STORIES = settings(
-    max_examples=2000 if NIGHTLY else 100,
-    stateful_step_count=20,
+    max_examples=int(os.environ.get("N", "100")),
+    stateful_step_count=15,
     deadline=None,  # the services answer when they do; the suite has its limit
     derandomize=not NIGHTLY,
     database=None,
