@@ -37,6 +37,9 @@ STOP_SECONDS = 45
 NO_TESTS_COLLECTED = 5
 INTERRUPTED = 130
 
+# `make test-nightly` sets it: the suites that invent their own cases then invent many more.
+NIGHTLY = os.environ.get("GUILDER_NIGHTLY") == "1"
+
 TYPED = ("layers", "functions", "infra", "localstack", "requirements", "tests")
 UP = ("-m", "devstack", "up")
 
@@ -59,7 +62,7 @@ SUITES = (
     Suite("simulator", 600, tests=("tests/simulator",)),
     Suite("contract", 420, tests=("tests/contract",)),
     Suite("integration", 900, tests=("tests/integration",)),
-    Suite("properties", 900, tests=("tests/properties",)),
+    Suite("properties", 7200 if NIGHTLY else 900, tests=("tests/properties",)),
     Suite("chaos", 900, tests=("tests/chaos",)),
     Suite("devstack", 900, tests=("tests/devstack",)),
     Suite("infra", 600, tests=("tests/infra",)),

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
@@ -33,12 +33,11 @@ from tests.support.gateway import Answer
 NIGHTLY = os.environ.get("GUILDER_NIGHTLY") == "1"
 STORIES = settings(
     max_examples=2000 if NIGHTLY else 100,
-    stateful_step_count=20,
+    stateful_step_count=15,
     deadline=None,  # the services answer when they do; the suite has its limit
     derandomize=not NIGHTLY,
     database=None,
     print_blob=True,
-    phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 LOOKS = 100
