@@ -164,6 +164,12 @@ FAULTS = {
         f"next_attempt_at) SELECT slot, merchant_id, livemode, 'simulator', 'n1', 'x', gen_random_uuid(), '', {LONG_AGO}, now() "
         "FROM payments LIMIT 1 RETURNING processor || ' ' || processor_id",
     ),
+    "a balance that its transfers do not add up to": Fault(
+        "rollup", "", "UPDATE balances SET amount = amount + 1 WHERE account = 'merchant:pending' RETURNING account || ' ' || currency",
+    ),
+    "a balance that is missing": Fault(
+        "rollup", "", "DELETE FROM balances WHERE account = 'merchant:pending' RETURNING account || ' ' || currency",
+    ),
     "a payment whose charge is another": Fault(
         "payment_has_charge", "pay", f"UPDATE payments SET processor_reference = 'ch_another' WHERE id = {SUCCEEDED} RETURNING id",
         frozenset({"one_charge"}),

@@ -4,13 +4,14 @@ Everything is opened lazily, in the one event loop that Mangum keeps per process
 comparison and tests replace these two.
 """
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from guilder import log, processor_secrets, reconcile, verify
+from guilder import log, processor_secrets, reconcile, rollup, verify
 from guilder.cache import Cache
 from guilder.config import Cell, Settings
 from guilder.db import CellDatabase
@@ -85,6 +86,15 @@ class Runtime:
         """Run the reconciler over every cell for about ``seconds``."""
         cells = [(await self._cell(cell.first_slot)).database for cell in self.settings.cells]
         return await reconcile.run(cells, self.context, self.clock, seconds)
+
+    async def roll_up(self, seconds: float) -> int:
+        """Advance the ledger's roll-ups of every cell for about ``seconds``; the number of transfers that were added."""
+        end, added = time.monotonic() + seconds, 0
+        for cell in self.settings.cells:
+            database = (await self._cell(cell.first_slot)).database
+            done = await rollup.advance(database.writer, limit_s=max(end - time.monotonic(), 0))
+            added += done.transfers
+        return added
 
     async def verify(self, options: verify.Options) -> verify.Report:
         """Check the books of every cell, and the processors' against them. Reads only."""
