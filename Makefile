@@ -11,7 +11,7 @@ LOCK := $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-ur
 	--python-version 3.13 --universal
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-unit test-integration test-infra test-e2e test-lint test-types test-imports \
+.PHONY: help up down test test-nightly test-unit test-integration test-chaos test-infra test-e2e test-lint test-types test-imports \
 	bench synth fmt lock clean venv
 
 help: ## Show this list
@@ -27,6 +27,9 @@ down: ## Stop what `make up` started; CLEAN=1 deletes the data as well
 test: venv ## All checks and tests, one line a suite
 	@$(PY) tests/run.py
 
+test-nightly: venv ## As `make test`, with more of what is left to chance
+	@GUILDER_CHAOS_SCALE=$(or $(GUILDER_CHAOS_SCALE),5) $(PY) tests/run.py
+
 test-lint: venv ## Ruff: style and format
 	@$(PY) tests/run.py lint
 
@@ -41,6 +44,9 @@ test-unit: venv ## Tests without services
 
 test-integration: venv ## Tests on real PostgreSQL, PgBouncer and Valkey
 	@$(PY) tests/run.py integration
+
+test-chaos: venv ## Crashes, outages and many callers with one key, on services of the tests' own
+	@$(PY) tests/run.py chaos
 
 test-infra: venv ## What the CDK app synthesises
 	@$(PY) tests/run.py infra

@@ -59,6 +59,7 @@ SUITES = (
     Suite("simulator", 420, tests=("tests/simulator",)),
     Suite("integration", 420, tests=("tests/integration",)),
     Suite("devstack", 420, tests=("tests/devstack",)),
+    Suite("chaos", 600 * int(os.environ.get("GUILDER_CHAOS_SCALE", "1")), tests=("tests/chaos",)),
     Suite("infra", 300, tests=("tests/infra",)),
     Suite("e2e", 600, (UP,), ("tests/e2e",)),
 )

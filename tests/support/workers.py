@@ -24,8 +24,8 @@ IN_FLIGHT = "idempotency-key-in-flight"
 LIMIT_S = 60.0
 STOP_S = 10.0
 
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.support.workers", "asyncpg.protocol.protocol", "guilder.processors.simulator"])
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.support.workers", "asyncpg.protocol.protocol", "guilder.processors.simulator"])
 
 type Preparation = Callable[[], None]
 """Called in the new process before it does anything, to put a trap in. Must be picklable."""
@@ -107,10 +107,10 @@ class Worker:
     """A process with ``environments`` Lambda environments."""
 
     def __init__(self, place: Place, environments: int = 1, prepare: Preparation | None = None) -> None:
-        pairs = [_PROCESSES.Pipe() for _ in range(environments)]
+        pairs = [PROCESSES.Pipe() for _ in range(environments)]
         theirs = [pair[1] for pair in pairs]
         self.environments = [RemoteEnvironment(pair[0]) for pair in pairs]
-        self._process = _PROCESSES.Process(target=_work, args=(theirs, place, prepare), daemon=True)
+        self._process = PROCESSES.Process(target=_work, args=(theirs, place, prepare), daemon=True)
         self._process.start()
         for connection in theirs:
             connection.close()  # so that the end of the process is the end of the connection
