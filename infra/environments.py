@@ -80,6 +80,7 @@ class Environment:
     name: Name
     cloud: CloudSize | None  # None on LocalStack: database, pooler, cache and simulator run beside it
     api_function: FunctionSize
+    notifications_function: FunctionSize  # bounded: a processor's burst waits, and is sent again
     migrate_function: FunctionSize
     requests_per_second: int  # the stage's throttle; both API Gateway's and Lambda's quotas must allow for it
     burst: int
@@ -119,6 +120,7 @@ def local() -> Environment:
         name="local",
         cloud=None,
         api_function=FunctionSize(),
+        notifications_function=FunctionSize(reserved_concurrency=4),  # each is a process of this machine
         migrate_function=FunctionSize(timeout_seconds=120),
         requests_per_second=10_000,
         burst=5_000,
@@ -139,6 +141,7 @@ def dev(account: str | None, region: str | None) -> Environment:
             cache=CacheSize(node_type="cache.t4g.micro", replicas=1),
         ),
         api_function=FunctionSize(),
+        notifications_function=FunctionSize(),
         migrate_function=FunctionSize(timeout_seconds=900),
         requests_per_second=100,
         burst=200,
@@ -161,6 +164,7 @@ def prod(account: str | None, region: str | None) -> Environment:
             cache=CacheSize(node_type="cache.r7g.large", replicas=2),
         ),
         api_function=FunctionSize(reserved_concurrency=400),
+        notifications_function=FunctionSize(reserved_concurrency=50),
         migrate_function=FunctionSize(timeout_seconds=900, reserved_concurrency=1),
         requests_per_second=10_000,
         burst=5_000,

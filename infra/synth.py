@@ -1,7 +1,7 @@
 """Synthesise an environment without the CDK command line, Node.js on the path or an AWS account.
 
 `python -m infra.synth --env prod` writes cdk.out/prod. `--env local` also needs to be told, with `-c NAME=VALUE`, where the
-local services are: cells, simulator_url, pgpass_file and statement_cache_size.
+local services are: cells, simulator_url, processor_secrets_file, pgpass_file and statement_cache_size.
 """
 
 import argparse

@@ -19,11 +19,20 @@ class Variables:
     cells: Sequence[CellAddresses]
     simulator_url: str | None
     statement_cache_size: str = NAMED_STATEMENTS
+    processor_secrets_file: str | None = None  # LocalStack: as the passwords
     pgpass_file: str | None = None  # LocalStack: where the passwords are; AWS has IAM tokens instead
 
     def of_functions(self) -> dict[str, str]:
         """For a function that serves requests."""
         return self._common() | {"GUILDER_CELLS": as_variable(self.cells)}
+
+    def of_notifications(self, processor_secrets_arn: str | None) -> dict[str, str]:
+        """For the function that processors report to: where their secrets are as well, a file or a secret in AWS."""
+        places = {
+            "GUILDER_PROCESSOR_SECRETS_FILE": self.processor_secrets_file,
+            "GUILDER_PROCESSOR_SECRETS_ARN": processor_secrets_arn,
+        }
+        return self.of_functions() | {name: value for name, value in places.items() if value is not None}
 
     def of_migrate(self, admin_secret_arn: str | None) -> dict[str, str]:
         """For the migrate function: the clusters themselves as well, and the administrator's secret in AWS."""
@@ -60,5 +69,6 @@ def from_context(scope: Construct, environment: Environment, cells: Sequence[Cel
         cells,
         simulator_url=value("simulator_url"),
         statement_cache_size=value("statement_cache_size"),
+        processor_secrets_file=value("processor_secrets_file"),
         pgpass_file=value("pgpass_file"),
     )

@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console, Group
@@ -81,7 +82,7 @@ class Progress:
         return Group(*rows)
 
 
-def show_payment(console: Console, exchange: Exchange, outputs: Outputs) -> None:
+def show_payment(console: Console, exchange: Exchange, outputs: Outputs, outputs_file: Path) -> None:
     """The request, the answer, the ledger, the charge, and where to go on from here."""
     console.rule("A payment through API Gateway, Lambda, PostgreSQL and Valkey")
     _heading(console, "Request")
@@ -94,13 +95,13 @@ def show_payment(console: Console, exchange: Exchange, outputs: Outputs) -> None
     _heading(console, "Ledger transfers")
     console.print(_table(exchange.transfers))
     _heading(console, "Charge at the processor's simulator")
-    console.print(_table(exchange.charges, ("id", "reference", "amount", "currency", "status", "amount_captured")))
+    console.print(_table(exchange.charges, ("id", "amount", "currency", "status", "amount_captured")))
     console.rule("Guilder is running")
     for name, value in (
         ("API documentation", outputs.docs_url),
         ("Simulator's charges", f"{outputs.simulator_url}/charges"),
         ("API key", outputs.api_key),
-        ("Everything else", ".local/outputs.json"),
+        ("Everything else", str(outputs_file)),
         ("Logs", outputs.log_dir),
     ):
         console.print(f"{name:20} {value}", highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The passwords of the local databases: made once, kept with the data, and handed on as a PostgreSQL password file."""
+"""The passwords of the local databases and the secrets of the card processors: made once, and kept with the data."""
 
 import json
 import secrets
@@ -25,6 +25,15 @@ def load(file: Path) -> dict[str, str]:
         passwords |= {role: secrets.token_urlsafe(24) for role in missing}
         write_private(file, json.dumps(passwords, indent=2) + "\n")
     return passwords
+
+
+def load_processor_secrets(file: Path) -> dict[str, dict[str, str]]:
+    """The secrets of the card processors as the functions read them; one that has none yet gets one."""
+    known: dict[str, dict[str, str]] = json.loads(file.read_text()) if file.exists() else {}
+    if SIMULATOR not in known:
+        known |= {SIMULATOR: {"notification_secret": secrets.token_urlsafe(32)}}
+        write_private(file, json.dumps(known, indent=2) + "\n")
+    return known
 
 
 def password_file(passwords: dict[str, str]) -> str:

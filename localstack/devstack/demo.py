@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from guilder import ids
 
-from devstack import aws, credentials, deploy, simulator, sql
+from devstack import api, aws, credentials, simulator, sql
 from devstack.errors import StackError
 from devstack.localstack_server import LOCALSTACK
 from devstack.outputs import Merchant, kept_merchant
@@ -16,6 +16,7 @@ from devstack.postgres import PRIMARY
 from devstack.stack import Stack
 
 MIGRATE = "guilder-local-migrate"
+MIGRATE_HINT = "correct the migration; or delete the local data, for a fresh start: make down CLEAN=1."
 TIMEOUT_SECONDS = 30.0
 
 TRANSFERS = """
@@ -60,7 +61,7 @@ def pay(stack: Stack, payer: Merchant) -> Exchange:
     Raises:
         StackError: it did not succeed, or ledger or processor tell another story.
     """
-    url = f"{deploy.api_url(stack)}/v1/payments"
+    url = f"{api.url(stack)}/v1/payments"
     headers = {"Authorization": f"Bearer {payer.api_key}", "Idempotency-Key": str(uuid.uuid4())}
     body = {"amount": 4200, "currency": "EUR", "payment_method": "tok_visa", "description": "A first payment"}
     answer = httpx.post(url, headers=headers, json=body, timeout=TIMEOUT_SECONDS)
@@ -99,7 +100,8 @@ def _invoke(stack: Stack, event: dict[str, Any]) -> dict[str, Any]:
     called = aws.lambda_client(stack).invoke(FunctionName=MIGRATE, Qualifier="live", Payload=json.dumps(event).encode())
     text = called["Payload"].read().decode()
     if called.get("FunctionError"):
-        raise StackError(f"the migrate function failed: {text[:1000]}", log=stack.paths.log(LOCALSTACK))
+        reason = json.loads(text).get("errorMessage", text)
+        raise StackError(f"the migrate function failed: {reason}", log=stack.paths.log(LOCALSTACK), hint=MIGRATE_HINT)
     answer: dict[str, Any] = json.loads(text)
     return answer
 
@@ -107,7 +109,7 @@ def _invoke(stack: Stack, event: dict[str, Any]) -> dict[str, Any]:
 def _is_accepted(stack: Stack, known: Merchant) -> bool:
     """Whether the API takes the key: reading a payment that does not exist tells, and changes nothing."""
     answer = httpx.get(
-        f"{deploy.api_url(stack)}/v1/payments/none",
+        f"{api.url(stack)}/v1/payments/none",
         headers={"Authorization": f"Bearer {known.api_key}"},
         timeout=TIMEOUT_SECONDS,
     )

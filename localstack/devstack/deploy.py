@@ -12,15 +12,12 @@ from pathlib import Path
 
 import httpx
 
-from devstack import aws, commands, credentials, localstack_server, node, services, simulator, valkey
+from devstack import api, aws, commands, credentials, localstack_server, node, services, simulator, valkey
+from devstack.api import ENVIRONMENT
 from devstack.content import Stamp, content_hash
 from devstack.localstack_server import LOCALSTACK
 from devstack.postgres import PRIMARY
 from devstack.stack import Stack
-
-ENVIRONMENT = "local"
-API_ID = "guilder"
-"""LocalStack takes it from a tag of the API, so the address is always the same."""
 
 ASSETS_BUCKET = "guilder-local-assets"
 """All the bootstrapping that the app needs here: it deploys with the caller's credentials (infra/stack.py)."""
@@ -32,11 +29,6 @@ LAST_SLOT = 1023
 
 ANSWER_SECONDS = 15.0
 """A function that has not run yet takes a second or two to start."""
-
-
-def api_url(stack: Stack) -> str:
-    """The API's address, without a slash at the end."""
-    return f"{localstack_server.url(stack.port(LOCALSTACK))}/_aws/execute-api/{API_ID}/{ENVIRONMENT}"
 
 
 def context(stack: Stack) -> dict[str, str]:
@@ -58,6 +50,7 @@ def context(stack: Stack) -> dict[str, str]:
         "cells": json.dumps([cell]),
         "simulator_url": simulator.url(stack),
         "pgpass_file": str(stack.paths.pgpass),
+        "processor_secrets_file": str(stack.paths.processor_secrets),
         "statement_cache_size": str(described.statement_cache_size),
         "dependencies_layer": str(_dependencies_layer(stack)),
     }
@@ -142,7 +135,7 @@ class Deployment:
     def _answers(self) -> bool:
         """Whether the API that was deployed is still there: it gives its description without asking any other service."""
         try:
-            return httpx.get(f"{api_url(self.stack)}/openapi.json", timeout=ANSWER_SECONDS).is_success
+            return httpx.get(f"{api.url(self.stack)}/openapi.json", timeout=ANSWER_SECONDS).is_success
         except httpx.HTTPError:
             return False
 

@@ -38,6 +38,10 @@ class LocalStack:
     fresh: bool
 
 
+PLUGINS = ("lambda_executor", "gateway_answers")
+"""What LocalStack loads of ours; one that changed needs a restart."""
+
+
 def install(paths: Paths, uv: Path | None = None) -> None:
     """Make LocalStack's virtual environment and the functions', unless they are as their requirements say.
 
@@ -136,7 +140,9 @@ def describe(paths: Paths, port: int) -> Server:
         cwd=home,
         log=paths.log(LOCALSTACK),
         stop_seconds=5.0,  # its functions go first; the rest is tidying up a memory that nobody will read
-        version=_digest(sorted((paths.repository / "localstack" / "lambda_executor").rglob("*.py"))),
+        version=_digest(
+            sorted(file for plugin in PLUGINS for file in (paths.repository / "localstack" / plugin).rglob("*.py"))
+        ),
     )
 
 

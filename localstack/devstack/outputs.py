@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
-from devstack import credentials, deploy, localstack_server, services, simulator, valkey
+from devstack import api, credentials, localstack_server, services, simulator, valkey
 from devstack.credentials import write_private
 from devstack.localstack_server import LOCALSTACK
 from devstack.postgres import PRIMARY
@@ -41,8 +41,8 @@ def write(stack: Stack, merchant: Merchant) -> Outputs:
     """Write the file."""
     pooler, pooler_reader = services.app_endpoints(stack, "guilder", password=True)
     outputs = Outputs(
-        api_url=deploy.api_url(stack),
-        docs_url=f"{deploy.api_url(stack)}/docs",
+        api_url=api.url(stack),
+        docs_url=f"{api.url(stack)}/docs",
         api_key=merchant.api_key,
         merchant_id=merchant.merchant_id,
         simulator_url=simulator.url(stack),

@@ -57,6 +57,11 @@ class Paths:
         return self.state / "pgpass"
 
     @property
+    def processor_secrets(self) -> Path:
+        """What the functions share with the card processors; kept with the data, since processors outlive a deployment."""
+        return self.data / "processor-secrets.json"
+
+    @property
     def outputs(self) -> Path:
         """Addresses, the demo key and the database passwords, for people and for tests."""
         return self.state / "outputs.json"
@@ -75,11 +80,6 @@ class Paths:
     def npm(self) -> Path:
         """The CDK's command line."""
         return self.tools / "npm"
-
-    @property
-    def layers(self) -> Path:
-        """Built Lambda layers."""
-        return self.tools / "layers"
 
     def log(self, name: str) -> Path:
         """The log file of a service or a command; its directory exists afterwards."""

@@ -4,7 +4,7 @@ import sys
 
 import httpx
 
-from devstack import credentials
+from devstack import api, credentials
 from devstack.content import content_hash
 from devstack.ports import LOOPBACK
 from devstack.postgres import PRIMARY
@@ -15,7 +15,7 @@ SIMULATOR = "simulator"
 
 
 def start(stack: Stack) -> bool:
-    """Start the simulator, unless it runs with today's sources; say whether it was started."""
+    """Start the simulator, unless it runs with today's sources and settings; say whether it was started."""
     sources = stack.paths.repository / "functions" / "simulator"
     stack.write_password_file()
     server = Server(
@@ -30,6 +30,8 @@ def start(stack: Stack) -> bool:
         | {
             "SIMULATOR_DATABASE_URL": stack.url(credentials.SIMULATOR, PRIMARY, "simulator", password=False),
             "SIMULATOR_PUBLIC_URL": url(stack),
+            "SIMULATOR_NOTIFICATION_URL": api.notification_url(stack, SIMULATOR),
+            "SIMULATOR_NOTIFICATION_SECRET": stack.processor_secrets[SIMULATOR]["notification_secret"],
             "PGPASSFILE": str(stack.paths.pgpass),
         },
         cwd=stack.paths.state,

@@ -36,6 +36,11 @@ class Stack:
         return credentials.load(self.paths.data / "passwords.json")
 
     @cached_property
+    def processor_secrets(self) -> dict[str, dict[str, str]]:
+        """What each card processor signs its notifications with."""
+        return credentials.load_processor_secrets(self.paths.processor_secrets)
+
+    @cached_property
     def database_user(self) -> str | None:
         """The account that PostgreSQL and PgBouncer run as, where it is not our own."""
         return unprivileged_user()

@@ -27,7 +27,7 @@ def up(stack: Stack, console: Console) -> None:
         journey = Journey(stack)
         with screen.Progress(console) as progress:
             steps.run(journey.steps(), progress)
-        screen.show_payment(console, journey.exchange, journey.outputs)
+        screen.show_payment(console, journey.exchange, journey.outputs, stack.paths.outputs)
     console.print(f"\n[dim]{time.monotonic() - began:.1f} s[/]", highlight=False)
 
 

@@ -57,7 +57,7 @@ def late_with_fence_in_a_sub_query(name: str, *, unknown: bool = False) -> Prepa
     return partial(_hear_late, unknown, name)
 
 
-def _hear_late(unknown: bool, misplaced: str | None = None) -> None:  # noqa: FBT001 (called through partial)
+def _hear_late(unknown: bool, misplaced: str | None = None) -> None:
     original = Simulator._order
 
     async def instead(self: Simulator, *args: Any) -> Outcome:
@@ -78,5 +78,7 @@ def _misplace(fence: Fence) -> None:
         "leave_open": operations.SQL,
     }
     sql = blocks[fence.statement]
-    assert sql[fence.statement].count(fence.on_the_row) == 1, "the statement is guarded in another way by now: look at this test"
+    assert sql[fence.statement].count(fence.on_the_row) == 1, (
+        "the statement is guarded in another way by now: look at this test"
+    )
     sql[fence.statement] = sql[fence.statement].replace(fence.on_the_row, fence.in_a_sub_query)

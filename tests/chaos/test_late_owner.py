@@ -133,9 +133,7 @@ def test_a_late_owner_cannot_overwrite_and_with_the_fence_in_a_sub_query_could(w
         calls = [meeting.deed(survivor) for _ in preparations]
         real, mutated = (
             future.result()
-            for future in [
-                threads.submit(meet, merchant, *both) for both in zip(preparations, calls, strict=True)
-            ]
+            for future in [threads.submit(meet, merchant, *both) for both in zip(preparations, calls, strict=True)]
         )
         assert real.standing["owner"] == real.taken_over_by
         assert not meeting.overwritten(real.standing), "the late owner has overwritten what was no longer its own"

@@ -1,4 +1,4 @@
-"""What Guilder stands on breaks while callers are at work: nothing is charged twice, nothing hangs, and asking again resolves every error."""
+"""What Guilder stands on breaks while callers are at work: nothing is charged twice, nothing hangs, asking again resolves every error."""
 
 import os
 import signal

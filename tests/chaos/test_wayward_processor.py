@@ -22,7 +22,7 @@ from tests.support.workers import Call, RemoteEnvironment, payment
 
 pytestmark = pytest.mark.timeout(240 * SCALE)
 
-SECRET = "a secret that both sides know"  # noqa: S105 (of this test alone)
+SECRET = "a secret that both sides know"
 CALLERS = 3
 OF_EACH = 2 * SCALE
 LIMIT_S = 60.0
@@ -134,9 +134,7 @@ def _capture_and_refund(scene: Scene, of_token: dict[str, list[str]]) -> dict[st
     }
     told = scene.ask([*captures, *asked.values()]).told
     assert {told[call.key or ""][0].last.status for call in captures} == {200}
-    return {
-        token: [str(told[f"refund-{paid}"][0].last.json()["id"]) for paid in of_token[token]] for token in REFUNDED
-    }
+    return {token: [str(told[f"refund-{paid}"][0].last.json()["id"]) for paid in of_token[token]] for token in REFUNDED}
 
 
 def _unexpected(scene: Scene, of_token: dict[str, list[str]], refunds: dict[str, list[str]]) -> list[str]:

@@ -22,6 +22,7 @@ CONTEXT = {
     "local": {
         "cells": json.dumps([LOCAL_CELL]),
         "simulator_url": "http://127.0.0.1:9000",
+        "processor_secrets_file": "/home/somebody/processor-secrets.json",
         "pgpass_file": "/home/somebody/.pgpass",
         "statement_cache_size": "0",
     },

@@ -15,7 +15,7 @@ from tests.infra.conftest import LOCAL_CELL
 from tests.infra.templates import SOMETHING, Assembly, as_list, text
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
-SERVING = ["payments-write", "payments-read"]
+SERVING = ["payments-write", "payments-read", "notifications"]
 GUILDERS = [*SERVING, "migrate"]
 
 # Neither service has resources to name: X-Ray takes traces of whoever sends them, EC2 makes interfaces that do not exist yet.
@@ -50,6 +50,14 @@ def test_each_function_is_alike(cloud: Assembly) -> None:
         assert function["SnapStart"] == {"ApplyOn": "PublishedVersions"}
         assert len(function["VpcConfig"]["SubnetIds"]) >= 2
         assert len(function["VpcConfig"]["SecurityGroupIds"]) == 1
+
+
+def test_what_is_reserved_leaves_lambda_its_share(prod: Assembly, local: Assembly) -> None:
+    """Of the default quota of 1,000, Lambda keeps 100 for functions that reserve nothing."""
+    reserved = {name: function.get("ReservedConcurrentExecutions", 0) for name, function in prod.functions().items()}
+    assert reserved["notifications"] > 0, "a processor's burst would take capacity from partners"
+    assert sum(reserved.values()) <= 900
+    assert local.functions()["notifications"]["ReservedConcurrentExecutions"] <= 8, "each is a process"
 
 
 def test_local_functions_are_this_machines(local: Assembly) -> None:
@@ -138,8 +146,33 @@ def test_only_migrate_has_the_administrators_secret(cloud: Assembly) -> None:
             assert ["MasterUserSecret" in json.dumps(s["Resource"]) for s in readable] == [True]
             assert cloud.variables(name)["GUILDER_ADMIN_SECRET_ARN"] == SOMETHING
         else:
-            assert readable == []
+            assert "MasterUserSecret" not in json.dumps(readable)
             assert "MasterUserSecret" not in json.dumps(cloud.functions()[name])
+
+
+def test_only_notifications_finds_the_processors_secrets(any_environment: Assembly) -> None:
+    """Where they are, never what they are; in AWS the function may read that one secret."""
+    for name in any_environment.functions():
+        variables = any_environment.variables(name)
+        found = {variable: variables[variable] for variable in variables if "PROCESSOR_SECRETS" in variable}
+        readable = [
+            statement["Resource"]
+            for statement in any_environment.statements(name)
+            if "ProcessorSecrets" in json.dumps(statement["Resource"])
+        ]
+        if name != "notifications":
+            assert (found, readable) == ({}, []), name
+        elif any_environment.environment == "local":
+            assert found == {"GUILDER_PROCESSOR_SECRETS_FILE": "/home/somebody/processor-secrets.json"}
+        else:
+            assert found == {"GUILDER_PROCESSOR_SECRETS_ARN": SOMETHING}
+            assert len(readable) == 1
+
+
+def test_the_processors_secrets_are_filled_in_by_people(cloud: Assembly) -> None:
+    (secret,) = (found for found in cloud.resources("AWS::SecretsManager::Secret"))
+    assert "SecretString" not in secret
+    assert secret["GenerateSecretString"]["SecretStringTemplate"] == "{}"
 
 
 def test_serving_functions_log_in_as_guilder_app_alone(cloud: Assembly) -> None:

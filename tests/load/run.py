@@ -15,6 +15,10 @@ BENCHMARKS = {
         "tests/load/gateway_latency.py",
         "a warm call through API Gateway, and what the process executor adds to it",
     ),
+    "hot merchant": (
+        "tests/load/hot_merchant.py",
+        "creates per second on one merchant against 64",
+    ),
 }
 LIMIT_S = 900
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Answer:
 
 
 def event(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> dict[str, Any]:
-    """Make a REST API proxy event (payload 1.0)."""
+    """Make a REST API proxy event (payload 1.0). ``path`` may end with a query string, which API Gateway hands over decoded."""
+    path, _, query = path.partition("?")
+    parameters = parse_qs(query, keep_blank_values=True) or None
     try:
         text, encoded = (None if body is None else body.decode()), False
     except UnicodeDecodeError:
@@ -40,8 +43,8 @@ def event(method: str, path: str, headers: Mapping[str, str], body: bytes | None
         "httpMethod": method,
         "headers": dict(headers),
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
+        "queryStringParameters": parameters and {name: values[-1] for name, values in parameters.items()},
+        "multiValueQueryStringParameters": parameters,
         "pathParameters": {"proxy": path.removeprefix("/v1/")},
         "stageVariables": None,
         "requestContext": {

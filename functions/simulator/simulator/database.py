@@ -13,6 +13,9 @@ import asyncpg
 
 type Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
+type Password = Callable[[], str]
+"""Makes a password for each new connection; without one, asyncpg looks into the URL and the password file."""
+
 FOLDER = Path(__file__).parent
 POOL_SIZE = 10
 CONNECT_SECONDS = 5
@@ -46,8 +49,9 @@ def load_statements(name: str, **columns: str) -> dict[str, str]:
 class Database:
     """A pool that opens on first use and makes the tables then; on the event loop that uses it first."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password: Password | None = None) -> None:
         self._url = url
+        self._password = password
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
 
@@ -72,6 +76,7 @@ class Database:
             if self._pool is None:
                 pool = await asyncpg.create_pool(
                     self._url,
+                    password=self._password,
                     min_size=1,
                     max_size=POOL_SIZE,
                     timeout=CONNECT_SECONDS,

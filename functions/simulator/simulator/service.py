@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cache
 
-from .database import UNAVAILABLE, Database
+from .database import UNAVAILABLE, Database, Password
 from .notifications import Outbox
 from .operations import Processor
 from .settings import Settings
@@ -42,9 +42,17 @@ class Service:
 def service() -> Service:
     """The service of this process, configured from the environment."""
     settings = Settings.from_environment()
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, _password_of(settings))
     store = Store(database)
     return Service(settings, database, store, Processor(store, settings), Outbox(database, settings))
+
+
+def _password_of(settings: Settings) -> Password | None:
+    if settings.database_auth != "iam":
+        return None
+    from .iam import database_token
+
+    return lambda: database_token(settings.database_url, settings.region)
 
 
 async def work_off_for_ever(running: Service) -> None:

@@ -13,6 +13,10 @@ class Settings:
 
     database_url: str
     """PostgreSQL URL; may carry no password, asyncpg then reads the file that PGPASSFILE names."""
+    database_auth: str
+    """`passfile`, or `iam`: the password is a token signed with the function's role."""
+    region: str
+    """The AWS region, for `iam`."""
     public_url: str
     """Where a shopper's browser reaches this service; empty: taken from each request."""
     hang_seconds: float
@@ -37,6 +41,8 @@ class Settings:
         """
         settings = cls(
             database_url=_required(environment, "SIMULATOR_DATABASE_URL"),
+            database_auth=environment.get("SIMULATOR_DATABASE_AUTH", "passfile"),
+            region=environment.get("AWS_REGION", ""),
             public_url=environment.get("SIMULATOR_PUBLIC_URL", "").rstrip("/"),
             hang_seconds=_number(environment, "SIMULATOR_HANG_SECONDS", 20),
             slow_seconds=_number(environment, "SIMULATOR_SLOW_SECONDS", 3),
@@ -47,6 +53,8 @@ class Settings:
         )
         if settings.notification_url and not settings.notification_secret:
             raise ValueError("SIMULATOR_NOTIFICATION_SECRET is required when SIMULATOR_NOTIFICATION_URL is set")
+        if settings.database_auth not in ("passfile", "iam"):
+            raise ValueError(f"SIMULATOR_DATABASE_AUTH must be passfile or iam, not {settings.database_auth!r}")
         return settings
 
 

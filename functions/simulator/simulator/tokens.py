@@ -66,7 +66,9 @@ TOKENS: dict[str, Behaviour] = {
     "tok_error_once": Behaviour(
         "The first try of a key is a 500 and has not charged; a later one succeeds.", fails_first_try=True
     ),
-    "tok_slow": Behaviour("Takes SIMULATOR_SLOW_SECONDS to decide, then succeeds.", thinks=Wait.SLOW),
+    "tok_slow": Behaviour(
+        "Takes SIMULATOR_SLOW_SECONDS to decide, less if the caller hangs up, then succeeds.", thinks=Wait.SLOW
+    ),
     "tok_late_success": Behaviour(
         "Is declined with 402, and SIMULATOR_SETTLE_SECONDS later turns out to have succeeded: a notification says so.",
         declines=CARD_DECLINED,

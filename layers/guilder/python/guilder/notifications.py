@@ -53,9 +53,10 @@ async def store(
         errors.Unavailable: the database did not answer, so the processor has to send it again.
     """
     notification, address = received
+    tenant = address.tenant
     row = await database.writer.fetchrow(
         _SQL["store"],
-        *(address.tenant.slot, address.tenant.merchant, address.tenant.livemode, address.operation),
+        *(tenant.slot, tenant.merchant, tenant.livemode, address.operation),
         *(processor.name, notification.id, notification.type, body.decode(), now),
     )
     known = row is not None and bool(row["known"])

@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.openapi.utils import get_openapi
 
-from guilder.api import health, notifications, payments, problems, refunds, schemas
+from guilder.api import health, ledger, notifications, payment_lists, payments, problems, refunds, schemas
 from guilder.api.app import TITLE, VERSION
 from guilder.errors import NotFound
 
@@ -83,7 +83,16 @@ async def file(name: str) -> Response:
 def build() -> dict[str, Any]:
     """Make the document from the routers."""
     whole = APIRouter()
-    for part in (payments.write, payments.read, refunds.write, refunds.read, notifications.router, health.router):
+    for part in (
+        payments.write,
+        payments.read,
+        payment_lists.router,
+        refunds.write,
+        refunds.read,
+        ledger.router,
+        notifications.router,
+        health.router,
+    ):
         whole.include_router(part)
     made = get_openapi(
         title=TITLE,
@@ -101,10 +110,11 @@ def build() -> dict[str, Any]:
     }
     for path, operations in made["paths"].items():
         for operation in operations.values():
+            by_processors = path.startswith(_SIGNED)
             for status, response in operation["responses"].items():
-                if "requestBody" in operation and status in {"200", "201"}:
+                if "requestBody" in operation and status in {"200", "201"} and not by_processors:
                     response["headers"] = problems.IDEMPOTENCY_HEADERS
-            _finish(operation, secured=path.startswith("/v1/") and not path.startswith(_SIGNED))
+            _finish(operation, secured=path.startswith("/v1/") and not by_processors)
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     return made

@@ -24,6 +24,8 @@ def notifications_app(runtime: Runtime) -> FastAPI:
 
 def read_app(runtime: Runtime) -> FastAPI:
     """Everything that only reads, the health check and the documentation."""
-    from guilder.api import documentation, health  # the write function needs neither
+    from guilder.api import documentation, health, ledger, payment_lists  # the write function needs none of them
 
-    return create_app(runtime, [payments.read, refunds.read, health.router, documentation.router])
+    return create_app(
+        runtime, [payments.read, payment_lists.router, refunds.read, ledger.router, health.router, documentation.router]
+    )
