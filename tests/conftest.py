@@ -16,7 +16,7 @@ from tests.support.environment import Environment
 from tests.support.sql import Sql
 
 DATABASE = f"guilder_test_{os.getpid()}"
-BUDGETS = Budgets(processor=2.0, lease=4.0, not_found_final=6.0)
+BUDGETS = Budgets(processor=3.0, lease=5.0, not_found_final=7.0)
 """Shorter than in production, so that a test can see leases end; the order between them is the same."""
 
 

@@ -16,6 +16,7 @@ from devstack.postgres import PRIMARY
 from devstack.stack import Stack
 
 MIGRATE = "guilder-local-migrate"
+MIGRATE_HINT = "correct the migration; or delete the local data, for a fresh start: make down CLEAN=1."
 TIMEOUT_SECONDS = 30.0
 
 TRANSFERS = """
@@ -99,7 +100,8 @@ def _invoke(stack: Stack, event: dict[str, Any]) -> dict[str, Any]:
     called = aws.lambda_client(stack).invoke(FunctionName=MIGRATE, Qualifier="live", Payload=json.dumps(event).encode())
     text = called["Payload"].read().decode()
     if called.get("FunctionError"):
-        raise StackError(f"the migrate function failed: {text[:1000]}", log=stack.paths.log(LOCALSTACK))
+        reason = json.loads(text).get("errorMessage", text)
+        raise StackError(f"the migrate function failed: {reason}", log=stack.paths.log(LOCALSTACK), hint=MIGRATE_HINT)
     answer: dict[str, Any] = json.loads(text)
     return answer
 

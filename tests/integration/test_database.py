@@ -21,7 +21,7 @@ from tests.support.sql import Sql
 PACKAGE = Path(guilder.__file__).parent
 BLOCKS = [
     (path.stem, name, query)
-    for path in PACKAGE.glob("*.sql")
+    for path in PACKAGE.rglob("*.sql")
     for name, query in db.load_queries(str(path), claim=idempotency.SQL["claim"]).items()
 ]
 

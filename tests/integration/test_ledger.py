@@ -437,6 +437,35 @@ def test_a_pass_that_runs_out_of_time_resumes_where_it_stopped(
     assert len(rolled) == 5
 
 
+async def test_payments_of_one_merchant_share_no_row(settings: Settings) -> None:
+    """All rows that a merchant has, its own and its keys' included, are locked by somebody: its next payment waits for none."""
+    merchant = await asyncio.to_thread(new_merchant, settings)
+    tenant = tenant_of(merchant)
+    with Environment(settings, merchant["api_key"]) as environment:
+        first = await asyncio.to_thread(environment.pay)
+        await asyncio.to_thread(roll_up, environment, tenant)
+        async with connections(settings, 1) as (holder,):
+            transaction = holder.transaction()
+            await transaction.start()
+            for table in (
+                "payments",
+                "operations",
+                "idempotency",
+                "transfers",
+                "events",
+                "rollups",
+                "balances",
+                "api_keys",
+            ):
+                locked = await holder.fetch(f"SELECT FROM {table} WHERE merchant_id = $1 FOR UPDATE", tenant.merchant)
+                assert locked, table
+            await holder.fetch("SELECT FROM merchants WHERE id = $1 FOR UPDATE", tenant.merchant)
+            second = await asyncio.to_thread(environment.pay)
+            await transaction.rollback()
+    assert (first.status, second.status) == (201, 201)
+    assert second.json()["status"] == "succeeded"
+
+
 def transfers(environment: Environment, **parameters: object) -> Answer:
     """Read a page of transfers."""
     return environment.request("GET", f"/v1/ledger/transfers?{urlencode(parameters)}")

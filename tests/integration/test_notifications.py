@@ -94,9 +94,15 @@ def signed(body: bytes, *, age_s: float = 0, secret: str = SECRET) -> str:
 
 
 @pytest.fixture
-def delivery(intake: Intake, inbox: Inbox) -> Delivery:
-    """A genuine notification that has been stored."""
-    return inbox.wait_for(paid(intake)["id"], 2)[0]
+def delivery(intake: Intake, inbox: Inbox, sql: Sql) -> Delivery:
+    """A genuine notification that has been stored, with the other one of its payment: nothing more is on its way."""
+    payment = paid(intake)
+    first = inbox.wait_for(payment["id"], 2)[0]
+    deadline = time.monotonic() + 20
+    while len(sql.rows(ROWS, operation_of(sql, payment)["id"])) < 2:
+        assert time.monotonic() < deadline, "the notifications were not stored"
+        time.sleep(0.05)
+    return first
 
 
 @pytest.mark.parametrize("livemode", [False, True])

@@ -14,8 +14,10 @@ from tests.support.sql import Sql
 
 
 @contextmanager
-def own_simulator(services: Services, log: Path, notification_url: str, secret: str) -> Iterator[RunningSimulator]:
-    """A simulator that runs while the block does, with short waits (see ``tests.simulator.service.QUICK``)."""
+def own_simulator(
+    services: Services, log: Path, notification_url: str, secret: str, **variables: str
+) -> Iterator[RunningSimulator]:
+    """A simulator that runs while the block does, with short waits (``tests.simulator.service.QUICK``) unless ``variables`` say else."""
     os.environ["PGPASSFILE"] = str(services.pgpass)
     server = urlsplit(services.superuser_url)
     name = f"simulator_test_{uuid4().hex}"
@@ -24,7 +26,7 @@ def own_simulator(services: Services, log: Path, notification_url: str, secret: 
         admin.script(f"CREATE DATABASE {name} OWNER simulator")
         try:
             url = f"postgresql://simulator@{server.hostname}:{server.port}/{name}"
-            with running(url, log, **notifications) as simulator:
+            with running(url, log, **notifications, **variables) as simulator:
                 yield simulator
         finally:
             admin.script(f"DROP DATABASE {name} WITH (FORCE)")

@@ -37,6 +37,10 @@ _DEAD = (
 _BLOCK = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
+_GAVE_UP = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+"""Errors that say PostgreSQL ended the statement for another's sake, as for a lock that did not come free: nothing of it was done."""
+
+
 def load_queries(module_file: str, **fragments: str) -> dict[str, str]:
     """Read the ``.sql`` file beside a module: blocks that start with ``-- name: <name>``.
 
@@ -92,7 +96,7 @@ class Endpoint:
             except _DEAD as error:
                 logger.info("database connection lost, connecting again", extra={"reason": type(error).__name__})
                 return await self._run(query, args)
-        except (*_DEAD, asyncpg.QueryCanceledError) as error:
+        except (*_DEAD, *_GAVE_UP) as error:
             logger.warning("database unavailable", extra={"reason": type(error).__name__})
             raise Unavailable("The database did not answer in time.") from error
 
@@ -112,7 +116,7 @@ class Endpoint:
             pool = self._pool or await self._open()
             async with pool.acquire(timeout=self._settings.budgets.connect) as connection, connection.transaction():
                 yield Transaction(connection)
-        except (*_DEAD, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError) as error:
+        except (*_DEAD, *_GAVE_UP) as error:
             logger.warning("database unavailable", extra={"reason": type(error).__name__})
             raise Unavailable("The database did not answer in time.") from error
 

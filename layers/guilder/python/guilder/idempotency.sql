@@ -14,3 +14,8 @@ RETURNING i.fingerprint, i.object_id, i.operation_id, i.owner, i.lease_until, i.
 SELECT response_status, response_body, expires_at
 FROM idempotency
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND key = $4 AND response_body IS NOT NULL;
+
+-- name: own_claim
+SELECT fingerprint, object_id, operation_id, owner, response_status, response_body, expires_at
+FROM idempotency
+WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND key = $4 AND operation_id = $5;

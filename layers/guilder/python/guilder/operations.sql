@@ -1,7 +1,7 @@
 -- name: take_over
 -- The operation's row is the lock; a payment that is being authorized gets the new owner too, since its row is what phase 3 guards.
 WITH operation AS (
-    UPDATE operations SET owner = $5, attempt = attempt + 1, lease_until = clock_timestamp() + make_interval(secs => $6)
+    UPDATE operations SET owner = $5, attempt = least(attempt, 32766) + 1, lease_until = clock_timestamp() + make_interval(secs => $6)
     WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND outcome IS NULL AND lease_until < clock_timestamp()
     RETURNING id, kind, payment_id, refund_id, amount, processor, owner, created_at, answer_status, idempotency_key, charge_reference,
         reason, attempt

@@ -307,7 +307,22 @@ async def settle(context: Context, operation: Operation, outcome: Decided) -> Se
     if payment.status is Status.REQUIRES_ACTION and isinstance(outcome, RequiresAction):
         await operations.leave_open(context.database, context.tenant, operation, ASK_ABOUT_ACTION_S)
         return None
+    if payment.status is Status.REQUIRES_ACTION and await _cancel_under_way(context, payment):
+        await operations.leave_open(context.database, context.tenant, operation)
+        return None
     return await _settle(context, payment, operation, outcome)
+
+
+async def _cancel_under_way(context: Context, payment: Payment) -> bool:
+    """Tell whether a cancellation is open. It has to be settled first: of a charge that it voided, the processor says that it was approved.
+
+    To be asked after the processor: a cancellation that begins later cannot have changed what the processor said.
+    """
+    tenant = context.tenant
+    row = await context.database.writer.fetchrow(
+        SQL["cancel_under_way"], tenant.slot, tenant.merchant, tenant.livemode, payment.id
+    )
+    return row is not None and bool(row["under_way"])
 
 
 def apply(payment: Payment, outcome: Decided, now: datetime) -> Payment:

@@ -98,13 +98,18 @@ SELECT fingerprint, object_id, operation_id, owner, response_status, response_bo
 FROM claim;
 
 -- name: begin_capture
--- Reserves the amount: captures under way and done never exceed what is authorized, whoever asks at the same time.
+-- Reserves the amount: captures under way and done never exceed what is authorized, whoever asks at the same time. A cancellation that
+-- began while the payer had not acted reserved nothing, so it is looked for: it began before the payment could be captured.
 WITH claim AS (
     {claim}
 ), payment AS (
     UPDATE payments SET capture_pending = capture_pending + $14
     WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $6 AND status = 'requires_capture'
         AND amount_capturable - capture_pending >= $14 AND (SELECT claim.operation_id FROM claim) = $7
+        AND NOT EXISTS (
+            SELECT FROM operations AS o
+            WHERE o.slot = $1 AND o.merchant_id = $2 AND o.livemode = $3 AND o.payment_id = payments.id
+                AND o.kind = 'cancel' AND o.outcome IS NULL)
     RETURNING id, currency, processor, processor_reference
 ), operation AS (
     INSERT INTO operations (slot, merchant_id, livemode, id, payment_id, kind, amount, currency, processor, charge_reference, owner,
@@ -183,13 +188,25 @@ RETURNING id, status, version, owner, amount, currency, capture_method, amount_c
     next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at;
 
 -- name: canceled
-UPDATE payments SET
+-- A payment that waited for its payer has its authorization open: it ends with the payment, so that nobody asks about it any more.
+WITH payment AS (
+    UPDATE payments SET
     amount_capturable = 0, capture_pending = 0, next_action_url = NULL, cancellation_reason = $5,
     status = CASE WHEN amount_captured > 0 THEN 'succeeded' ELSE 'canceled' END, version = version + 1, updated_at = greatest(updated_at, $6)
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND status IN ('requires_capture', 'requires_action')
 RETURNING id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,
     payment_method, customer, merchant_reference, description, metadata, failure_code, failure_message, failure_processor_code,
-    next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at;
+    next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at
+), ended AS (
+    UPDATE operations SET outcome = 'declined', finished_at = $6
+    FROM payment
+    WHERE operations.slot = $1 AND operations.merchant_id = $2 AND operations.livemode = $3 AND operations.payment_id = payment.id
+        AND operations.kind = 'authorize' AND operations.outcome IS NULL
+)
+SELECT id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,
+    payment_method, customer, merchant_reference, description, metadata, failure_code, failure_message, failure_processor_code,
+    next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at
+FROM payment;
 
 -- name: released
 -- A capture or cancellation that was not done gives its reservation back. Nothing that the API shows has changed.
@@ -234,6 +251,11 @@ WITH event AS (
 )
 UPDATE idempotency SET response_status = $19, response_body = $20
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND key = $18 AND operation_id = $5 AND response_body IS NULL;
+
+-- name: cancel_under_way
+SELECT EXISTS (
+    SELECT FROM operations
+    WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND payment_id = $4 AND kind = 'cancel' AND outcome IS NULL) AS under_way;
 
 -- name: get
 SELECT id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,

@@ -179,7 +179,7 @@ async def _claim(context: Context, request: Request, step: Step, *, in_flight: b
             if answer is not None:
                 _count(Standing.REPLAY, Source.CACHE, CollapsedWait=1)
                 return Claim(Standing.REPLAY, step.operation.payment_id, step.operation.id, answer, answer.expires_at)
-        claim = await _claim_once(request, step)
+        claim = await _claim_once(context, request, step)
         if claim.standing is not Standing.IN_FLIGHT:
             _count(
                 claim.standing,
@@ -195,21 +195,28 @@ async def _claim(context: Context, request: Request, step: Step, *, in_flight: b
     raise IdempotencyKeyInFlight(_RETRY_AFTER_S)
 
 
-async def _claim_once(request: Request, step: Step) -> Claim:
+async def _claim_once(context: Context, request: Request, step: Step) -> Claim:
     try:
         row = await step.begin()
-    except asyncpg.UniqueViolationError as error:
-        if error.constraint_name != "operations_pkey":
-            raise
-        # The connection was lost after our own claim had been committed, and the statement was sent again.
-        operation = step.operation
-        return Claim(Standing.FRESH, operation.payment_id, operation.id, None, operation.created_at + KEY_LIFE)
     except asyncpg.PostgresError as error:
-        if error.sqlstate == REFUSED:
+        refused = error.sqlstate == REFUSED
+        if not refused and not isinstance(error, asyncpg.UniqueViolationError):
+            raise
+        row = await _committed(context, request, step)
+        if row is None and refused:
             raise Refused(str(error)) from None
-        raise
+        if row is None:
+            raise
     assert row is not None  # noqa: S101 (a claim always returns the row that it inserted or met)
     return read_claim(row, step.operation.id, request)
+
+
+async def _committed(context: Context, request: Request, step: Step) -> db.Row | None:
+    """Find our own claim where phase 1 was refused: the connection was lost after its commit, and the statement, sent again, met itself."""
+    tenant = context.tenant
+    return await context.database.writer.fetchrow(
+        SQL["own_claim"], tenant.slot, tenant.merchant, tenant.livemode, request.key, step.operation.id
+    )
 
 
 async def _take_over(context: Context, request: Request, step: Step, claim: Claim) -> Reply:

@@ -66,7 +66,11 @@ async def run(
     while True:
         before = report.done
         for cell in cells:
-            await sweep(cell, context_of, clock, report)
+            try:
+                await sweep(cell, context_of, clock, report)
+            except GuilderError as error:  # the other cells go on
+                report.failures += 1
+                logger.warning("cell not reconciled this time", extra={"cell": cell.name, "reason": error.slug})
         idle = 0 if report.done > before else idle + 1
         pause = PAUSES_S[min(idle, len(PAUSES_S) - 1)]
         if time.monotonic() + pause >= end:
@@ -92,6 +96,9 @@ async def sweep(cell: db.CellDatabase, context_of: ContextOf, clock: Callable[[]
             except GuilderError as error:
                 report.failures += 1
                 logger.warning("not reconciled this time", extra={"reason": error.slug})
+            except Exception as error:  # noqa: BLE001 (one that nobody can work on must not stop all the others, for ever)
+                report.failures += 1
+                logger.error("cannot be reconciled", extra={"reason": type(error).__name__})
 
     await asyncio.gather(
         *(guarded(_operation, row) for row in due),
@@ -135,7 +142,10 @@ async def _notification(context: Context, row: db.Row, report: Report) -> None:
             return  # somebody is at it, or the processor does not answer: it comes again
         result = type(outcome).__name__
     else:
-        result = await _after_the_end(context, found[0])
+        told = await _after_the_end(context, found[0])
+        if told is None:
+            return
+        result = told
     tenant = context.tenant
     await context.database.writer.fetch(
         SQL["finish_notification"],
@@ -144,8 +154,11 @@ async def _notification(context: Context, row: db.Row, report: Report) -> None:
     report.notifications_processed += 1
 
 
-async def _after_the_end(context: Context, operation: Operation) -> str:
-    """The operation is closed. The one thing that can still matter: a charge that succeeded after its payment had failed."""
+async def _after_the_end(context: Context, operation: Operation) -> str | None:
+    """The operation is closed. The one thing that can still matter: a charge that succeeded after its payment had failed.
+
+    None: the processor does not answer, and may not tell a second time of its own accord, so the notification comes again.
+    """
     if operation.kind is not Kind.AUTHORIZE:
         return "nothing new"
     payment = await payments.load(context, operation.payment_id)
@@ -154,6 +167,8 @@ async def _after_the_end(context: Context, operation: Operation) -> str:
     outcome = await context.processors[operation.processor].lookup(
         operations.write_key(Address(context.tenant, operation.id))
     )
+    if isinstance(outcome, Unknown):
+        return None
     if isinstance(outcome, Approved) and await reversals.begin(context, payment, outcome.reference):
         return "late success reversed"
     return "declined" if isinstance(outcome, Declined) else "nothing new"

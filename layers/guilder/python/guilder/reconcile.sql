@@ -8,8 +8,8 @@ WITH due AS (
     LIMIT $1
     FOR UPDATE SKIP LOCKED
 )
-UPDATE notifications AS n SET attempts = n.attempts + 1,
-    next_attempt_at = clock_timestamp() + make_interval(secs => least(2 * 2 ^ least(n.attempts, 5), 60))
+UPDATE notifications AS n SET attempts = least(n.attempts, 32766) + 1,
+    next_attempt_at = clock_timestamp() + make_interval(secs => least(power(2, least(n.attempts, 5) + 1), 60))
 FROM due
 WHERE n.slot = due.slot AND n.merchant_id = due.merchant_id AND n.livemode = due.livemode AND n.processor = due.processor
     AND n.processor_id = due.processor_id

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from guilder import log, processor_secrets, reconcile
+from guilder import log, processor_secrets, reconcile, verify
 from guilder.cache import Cache
 from guilder.config import Cell, Settings
 from guilder.db import CellDatabase
@@ -85,6 +85,16 @@ class Runtime:
         """Run the reconciler over every cell for about ``seconds``."""
         cells = [(await self._cell(cell.first_slot)).database for cell in self.settings.cells]
         return await reconcile.run(cells, self.context, self.clock, seconds)
+
+    async def verify(self, options: verify.Options) -> verify.Report:
+        """Check the books of every cell, and the processors' against them. Reads only."""
+        opened = [CellDatabase(cell, self.settings) for cell in self.settings.cells]
+        cells = [verify.OpenCell(*each) for each in zip(self.settings.cells, opened, strict=True)]
+        try:
+            return await verify.run(cells, self.processors, self.clock, options)
+        finally:
+            for database in opened:
+                await database.close()
 
     async def database(self, slot: int) -> CellDatabase:
         """Give the database that serves a slot."""

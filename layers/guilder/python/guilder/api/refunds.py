@@ -1,14 +1,15 @@
-"""POST /v1/refunds and GET /v1/refunds/{id}."""
+"""POST /v1/refunds, GET /v1/refunds/{id} and GET /v1/refunds."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
+from pydantic import Field
 
-from guilder import refunds
-from guilder.api import schemas
+from guilder import ids, pages, payments, refund_lists, refunds
+from guilder.api import lists, schemas
 from guilder.api.dependencies import JSON, BodyDependency, CallerDependency, answered, claimed, runtime, validated
 from guilder.api.problems import ALWAYS, responses, write_document, writing
-from guilder.errors import AmountTooLarge, NotFound, StateConflict
+from guilder.errors import AmountTooLarge, CardNumberRefused, NotFound, StateConflict, ValidationFailed
 from guilder.phases import CREATED
 
 write = APIRouter(prefix="/v1", tags=["refunds"])
@@ -48,3 +49,38 @@ async def get_refund(
     caller.require("refunds:read")
     refund = await refunds.get(await runtime(request).context(caller.tenant), refund_id)
     return Response(refund.snapshot(), media_type=JSON)
+
+
+class RefundQuery(lists.ListQuery):
+    """What the list of refunds takes."""
+
+    payment: Annotated[str | None, Field(description="Of this payment (`pay_...`).")] = None
+    status: Annotated[refunds.Status | None, Field(description="In this status.")] = None
+
+
+class RefundList(lists.List):
+    """Refunds, newest first."""
+
+    data: list[schemas.Refund]
+
+
+@read.get(
+    "/refunds",
+    operation_id="list_refunds",
+    summary="List refunds",
+    response_model=RefundList,
+    openapi_extra={"parameters": lists.documented(RefundQuery)},
+    responses={200: {"headers": lists.LINK_HEADER}, **responses(*ALWAYS, ValidationFailed, CardNumberRefused)},
+)
+async def list_refunds(request: Request, caller: CallerDependency) -> Response:
+    """List refunds, newest first. All filters that are given must hold."""
+    caller.require("refunds:read")
+    query = lists.parameters(request, RefundQuery)
+    payment = lists.object_id("payment", query.payment, payments.PREFIX) if query.payment is not None else None
+    cut = query.cut(refunds.PREFIX, caller.tenant)
+    if payment is not None and payment.slot != caller.tenant.slot:
+        page: pages.Page[refunds.Refund] = pages.empty()  # an id of another merchant's
+    else:
+        context = await runtime(request).context(caller.tenant)
+        page = await refund_lists.page(context, cut, payment.uuid if payment else None, query.status)
+    return lists.answer(request, page, lambda cursor: ids.encode(refunds.PREFIX, caller.tenant.slot, cursor))
