@@ -95,7 +95,11 @@ def test_each_operation_answers_as_documented(
 
     @seed(SEED)
     @hypothesis_settings(
-        max_examples=EXAMPLES[mode], database=None, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+        max_examples=EXAMPLES[mode],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
     )
     @given(case=operation.as_strategy(generation_mode=mode), known=st.booleans(), place=st.integers(0, 99))
     def each(case: schemathesis.Case, known: bool, place: int) -> None:

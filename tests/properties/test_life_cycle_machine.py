@@ -1,8 +1,8 @@
 """Whatever callers, payers, the processor, the line to it and the clock do: in the end payment, ledger and processor agree.
 
 Hypothesis invents the story, ``model`` says what has to come of each step, ``world`` carries it out on the real services. A failure prints
-the story and the line that plays it again (``@reproduce_failure``). The stories are the same in every run of `make test`; `make test-nightly`
-(GUILDER_NIGHTLY=1) invents others, and twenty times as many.
+the story and the line that plays it again (``@reproduce_failure``). The stories are the same in every run of `make test`; those of
+`make test-nightly` (GUILDER_NIGHTLY=1) are new each time, and twenty times as many.
 """
 
 import os
@@ -41,7 +41,7 @@ STORIES = settings(
     suppress_health_check=list(HealthCheck),
 )
 LOOKS = 100
-"""How often the reconciler may look until everything is found out: far more than it needs, so that a stuck payment is told from a slow one."""
+"""How often the reconciler may look until everything is found out: far more than it needs, so that stuck is told from slow."""
 
 GOOD_TOKENS = ["tok_visa", "tok_mastercard", "tok_duplicate_notification", "tok_out_of_order_notification"]
 TOKENS = st.sampled_from([

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from guilder import db
+from guilder import db, ids
 from guilder.config import Cell, Settings
 from guilder.errors import Unavailable
 from guilder.runtime import Runtime
@@ -93,7 +93,7 @@ def test_an_abandoned_action_can_be_asked_about_for_ever(world: World, sql: Sql)
 
 def test_one_operation_that_cannot_be_worked_on_does_not_stop_the_others(world: World, sql: Sql) -> None:
     keys = [uuid4().hex for _ in range(3)]
-    ids = [
+    payments = [
         world.post("payments", {"amount": 100, "currency": "EUR", "payment_method": "tok_visa"}, key, Line.LOST_AFTER).json()["id"]
         for key in keys
     ]  # fmt: skip
@@ -103,10 +103,10 @@ def test_one_operation_that_cannot_be_worked_on_does_not_stop_the_others(world: 
     sql.rows(unknown, keys[0], past)
     report = world.environment.reconcile(0.01)
     assert report["failures"] >= 1
-    assert [world.payment(each)["status"] for each in ids] == ["processing", "succeeded", "succeeded"]
+    assert [world.payment(each)["status"] for each in payments] == ["processing", "succeeded", "succeeded"]
     sql.rows("UPDATE operations SET processor = 'simulator' WHERE idempotency_key = $1", keys[0])
     world.reconcile()
-    assert world.payment(ids[0])["status"] == "succeeded"
+    assert world.payment(payments[0])["status"] == "succeeded"
 
 
 def test_a_cell_that_is_down_does_not_stop_the_other_cells(
@@ -183,29 +183,38 @@ def test_phase_one_that_is_sent_twice_is_done_once(world: World) -> None:
     assert world.books(created.json()["id"])["refunded"] == 100
 
 
-async def test_a_lock_that_does_not_come_free_is_a_503_and_not_a_500(
-    settings: Settings, sql: Sql, world: World
-) -> None:
-    """Also two statements that wait for each other: one is ended by PostgreSQL, and may be sent again."""
-    first, second = (db.Endpoint(settings.cells[0].writer, settings) for _ in range(2))
-    payments = [await asyncio.to_thread(pay, world, "tok_visa") for _ in range(2)]
-    lock = "UPDATE payments SET updated_at = updated_at WHERE slot = $1 AND id = $2 RETURNING id"
-    from guilder import ids
+LOCK = "UPDATE payments SET updated_at = updated_at WHERE slot = $1 AND id = $2 RETURNING id"
+LOCK_TWO = """
+WITH one AS (UPDATE payments SET updated_at = updated_at WHERE slot = $1 AND id = $2 RETURNING id),
+    pause AS (SELECT pg_sleep(0.3) FROM one)
+UPDATE payments SET updated_at = updated_at FROM pause WHERE slot = $3 AND id = $4 RETURNING id"""
 
-    places = [ids.decode("pay", each["id"]) for each in payments]
+
+def place_of_a_payment(world: World) -> tuple[int, UUID]:
+    place = ids.decode("pay", pay(world, "tok_visa")["id"])
+    return place.slot, place.uuid
+
+
+async def test_a_lock_that_does_not_come_free_is_a_503_and_not_a_500(settings: Settings, world: World) -> None:
+    place = await asyncio.to_thread(place_of_a_payment, world)
     direct = settings.cells[0].direct
     assert direct is not None
-    other = await asyncpg.connect(direct, timeout=10)
+    endpoint, other = db.Endpoint(settings.cells[0].writer, settings), await asyncpg.connect(direct, timeout=10)
     async with other.transaction():
-        await other.fetch(lock, places[0].slot, places[0].uuid)
+        await other.fetch(LOCK, *place)
         with pytest.raises(Unavailable):
-            await first.fetch(lock, places[0].slot, places[0].uuid)
-    await other.close()
-    both = "WITH a AS (" + lock + "), w AS (SELECT pg_sleep(0.3) FROM a), b AS (" \
-        "UPDATE payments SET updated_at = updated_at FROM w WHERE slot = $3 AND id = $4 RETURNING id) SELECT id FROM b"  # fmt: skip
-    one, two = (places[0].slot, places[0].uuid), (places[1].slot, places[1].uuid)
+            await endpoint.fetch(LOCK, *place)
+    await other.close(timeout=5)
+    await endpoint.close()
+
+
+async def test_two_statements_that_wait_for_each_other_are_a_503_for_one_of_them(
+    settings: Settings, world: World
+) -> None:
+    one, two = [await asyncio.to_thread(place_of_a_payment, world) for _ in range(2)]
+    first, second = (db.Endpoint(settings.cells[0].writer, settings) for _ in range(2))
     outcomes = await asyncio.gather(
-        first.fetch(both, *one, *two), second.fetch(both, *two, *one), return_exceptions=True
+        first.fetch(LOCK_TWO, *one, *two), second.fetch(LOCK_TWO, *two, *one), return_exceptions=True
     )
     assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 1, outcomes
     for endpoint in (first, second):

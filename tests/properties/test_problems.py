@@ -1,4 +1,4 @@
-"""Every problem that a route documents can be provoked, and is what the document says; and every route that takes an id keeps tenants apart."""
+"""Every problem that a route documents can be provoked and is as documented; every route that takes an id keeps tenants apart."""
 
 import json
 import re
@@ -68,7 +68,13 @@ class Caller:
         return {"amount": 100, "currency": "EUR", "payment_method": "tok_visa"} if path.endswith("/payments") else {}
 
     def send(
-        self, method: str, path: str, body: object = None, *, query: str = "", headers: Mapping[str, str | None] | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: str = "",
+        headers: Mapping[str, str | None] | None = None,
     ) -> Answer:
         wanted = self.world.environment.headers() | (headers or {})
         given = {name: value for name, value in wanted.items() if value is not None}
@@ -170,7 +176,11 @@ def reference_taken(calls: Caller, method: str, path: str) -> Answer:
 
 
 def invalid(calls: Caller, method: str, path: str) -> Answer:
-    return plainly(query="unheard_of=1")(calls, method, path) if method == "GET" else plainly(body={"unheard_of": 1})(calls, method, path)
+    return (
+        plainly(query="unheard_of=1")(calls, method, path)
+        if method == "GET"
+        else plainly(body={"unheard_of": 1})(calls, method, path)
+    )
 
 
 def card_number(calls: Caller, method: str, path: str) -> Answer:
@@ -219,7 +229,9 @@ def hold_against_the_document(answer: Answer, slug: str) -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "slug"), PROBLEMS)
-def test_each_documented_problem_of_each_route_can_be_provoked(calls: Caller, method: str, path: str, slug: str) -> None:
+def test_each_documented_problem_of_each_route_can_be_provoked(
+    calls: Caller, method: str, path: str, slug: str
+) -> None:
     hold_against_the_document(PROVOKE[slug](calls, method, path), slug)
 
 

@@ -1,4 +1,4 @@
-"""The real services, driven by one hand: a clock that can be set, a processor whose answers can be lost, notifications delivered at will."""
+"""The real services in one hand: a clock that can be set, a line to the processor that fails, notifications brought at will."""
 
 import hashlib
 import hmac
