@@ -38,7 +38,7 @@ def test_a_cancellation_without_an_answer_is_not_taken_for_a_success(world: Worl
     path, key = f"payments/{payment['id']}/cancel", uuid4().hex
     assert world.post(path, {}, key, Line.LOST_AFTER).status == 202
     for _ in range(3):
-        world.reconcile()
+        world.reconcile(payment["id"])
     assert world.payment(payment["id"])["status"] == "canceled"
     again = world.post(path, {}, key, Line.GOOD)
     assert (again.status, again.json()["status"]) == (200, "canceled")
@@ -58,12 +58,12 @@ def test_no_capture_begins_while_a_cancellation_is_in_doubt(world: World) -> Non
     assert world.post(f"payments/{payment['id']}/cancel", {}, uuid4().hex, Line.LOST_BEFORE).status == 202
     world.act(payment["next_action"]["redirect_url"], approve=True)
     for _ in range(2):
-        world.reconcile()
+        world.reconcile(payment["id"])
     captured = world.post(f"payments/{payment['id']}/capture", {"amount": 40}, uuid4().hex, Line.GOOD)
     assert captured.status in {409, 422}
     world.clock.ahead += timedelta(seconds=80)
     for _ in range(3):
-        world.reconcile()
+        world.reconcile(payment["id"])
     assert world.payment(payment["id"])["status"] == "requires_capture", "the cancellation never arrived"
     assert world.post(f"payments/{payment['id']}/capture", {"amount": 40}, uuid4().hex, Line.GOOD).status == 200
 
@@ -74,8 +74,8 @@ def test_a_late_success_is_not_forgotten_while_the_processor_is_silent(world: Wo
     world.wait_for_the_processor(payment["id"], late=True)
     for told in world.notifications(payment["id"]):
         world.deliver(told)
-    world.reconcile(silent=True)
-    world.reconcile()
+    world.reconcile(payment["id"], silent=True)
+    world.reconcile(payment["id"])
     assert world.payment(payment["id"])["review"] == "late_success_reversed"
     (charge,) = world.charges(payment["id"])
     assert charge["amount_refunded"] == charge["amount_captured"] == 100
@@ -85,9 +85,9 @@ def test_an_abandoned_action_can_be_asked_about_for_ever(world: World, sql: Sql)
     """Once a minute for three weeks is more often than a smallint counts."""
     payment = pay(world, "tok_requires_action")
     sql.rows("UPDATE operations SET attempt = 32767 WHERE outcome IS NULL")
-    world.reconcile()
+    world.reconcile(payment["id"])
     world.act(payment["next_action"]["redirect_url"], approve=True)
-    world.reconcile()
+    world.reconcile(payment["id"])
     assert world.payment(payment["id"])["status"] == "succeeded"
 
 
@@ -105,7 +105,7 @@ def test_one_operation_that_cannot_be_worked_on_does_not_stop_the_others(world: 
     assert report["failures"] >= 1
     assert [world.payment(each)["status"] for each in payments] == ["processing", "succeeded", "succeeded"]
     sql.rows("UPDATE operations SET processor = 'simulator' WHERE idempotency_key = $1", keys[0])
-    world.reconcile()
+    world.reconcile(*payments)
     assert world.payment(payments[0])["status"] == "succeeded"
 
 
