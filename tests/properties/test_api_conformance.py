@@ -102,7 +102,7 @@ def test_each_operation_answers_as_documented(
         print_blob=True,
     )
     @given(case=operation.as_strategy(generation_mode=mode), known=st.booleans(), place=st.integers(0, 99))
-    def each(case: schemathesis.Case, known: bool, place: int) -> None:
+    def each(case: schemathesis.Case[Any], known: bool, place: int) -> None:
         for name in case.path_parameters if known else ():
             case.path_parameters[name] = objects[name][place % len(objects[name])]
         if known and mode is GenerationMode.POSITIVE and "Idempotency-Key" in case.headers:

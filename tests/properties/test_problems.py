@@ -1,4 +1,4 @@
-"""Every problem that a route documents can be provoked, and is what the document says; and every route that takes an id keeps tenants apart."""
+"""Every problem that a route documents can be provoked and is as documented; every route that takes an id keeps tenants apart."""
 
 import json
 import re
@@ -76,7 +76,7 @@ class Caller:
         query: str = "",
         headers: Mapping[str, str | None] | None = None,
     ) -> Answer:
-        wanted = self.world.environment.headers() | (headers or {})
+        wanted: dict[str, str | None] = {**self.world.environment.headers(), **(headers or {})}
         given = {name: value for name, value in wanted.items() if value is not None}
         return self.world.call(method, path, body, query=query, headers=given)
 
