@@ -11,8 +11,8 @@ LOCK := $(UV) pip compile --quiet --upgrade --generate-hashes --no-emit-index-ur
 	--python-version 3.13 --universal
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-unit test-integration test-simulator test-devstack test-infra test-e2e test-lint test-types test-imports \
-	bench verify synth fmt lock clean venv
+.PHONY: help up down test test-nightly test-unit test-integration test-simulator test-contract test-devstack test-infra test-e2e test-chaos \
+	test-properties test-lint test-types test-imports bench verify synth openapi fmt lock clean venv
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,18 @@ test-simulator: venv ## Tests of the processor simulator
 test-devstack: venv ## Tests of `make up` and the local services: killed, repaired, stopped
 	@$(PY) tests/run.py devstack
 
+test-contract: venv ## What every processor's client must do
+	@$(PY) tests/run.py contract
+
+test-chaos: venv ## Concurrent callers, processes killed between any two steps, services that fail
+	@$(PY) tests/run.py chaos
+
+test-properties: venv ## The life cycle against a model, and every route's errors
+	@$(PY) tests/run.py properties
+
+test-nightly: venv ## The same two at length: hours, not minutes
+	@GUILDER_NIGHTLY=1 $(PY) tests/run.py chaos properties
+
 test-infra: venv ## What the CDK app synthesises
 	@$(PY) tests/run.py infra
 
@@ -62,6 +74,9 @@ verify: venv ## Check that payments, ledger and processor agree; fails with the 
 
 synth: venv ## Synthesise the production stacks into cdk.out, without an AWS account
 	@$(PY) -m infra.synth --env prod
+
+openapi: venv ## Write the API document anew from the routes
+	@$(PY) -m guilder.api.documentation
 
 fmt: venv ## Format and sort imports
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .

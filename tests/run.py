@@ -33,9 +33,12 @@ SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 TICK_SECONDS = 0.1
 NAME_WIDTH = 12
 # How long a suite that is stopped may take to clean up, before it is killed.
-STOP_SECONDS = 15
+STOP_SECONDS = 45
 NO_TESTS_COLLECTED = 5
 INTERRUPTED = 130
+
+# `make test-nightly` sets it: the suites that invent their own cases then invent many more.
+NIGHTLY = os.environ.get("GUILDER_NIGHTLY") == "1"
 
 TYPED = ("layers", "functions", "infra", "localstack", "requirements", "tests")
 UP = ("-m", "devstack", "up")
@@ -53,15 +56,17 @@ class Suite:
 
 SUITES = (
     Suite("lint", 60, (("-m", "ruff", "check", "."), ("-m", "ruff", "format", "--check", "."))),
-    Suite("types", 300, (("-m", "mypy", *TYPED),)),
+    Suite("types", 600, (("-m", "mypy", *TYPED),)),
     Suite("imports", 60, (("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),)),
-    Suite("unit", 180, tests=("tests/unit",)),
-    Suite("simulator", 420, tests=("tests/simulator",)),
-    Suite("contract", 300, tests=("tests/contract",)),
-    Suite("integration", 420, tests=("tests/integration",)),
-    Suite("devstack", 420, tests=("tests/devstack",)),
-    Suite("infra", 300, tests=("tests/infra",)),
-    Suite("e2e", 600, (UP,), ("tests/e2e",)),
+    Suite("unit", 300, tests=("tests/unit",)),
+    Suite("simulator", 600, tests=("tests/simulator",)),
+    Suite("contract", 420, tests=("tests/contract",)),
+    Suite("integration", 900, tests=("tests/integration",)),
+    Suite("properties", 7200 if NIGHTLY else 900, tests=("tests/properties",)),
+    Suite("chaos", 7200 if NIGHTLY else 900, tests=("tests/chaos",)),
+    Suite("devstack", 900, tests=("tests/devstack",)),
+    Suite("infra", 600, tests=("tests/infra",)),
+    Suite("e2e", 900, (UP,), ("tests/e2e",)),
 )
 
 

@@ -120,7 +120,7 @@ def inputs_of_guilder() -> Iterator[Path]:
 
 def install_dependencies(target: Path, platform: Platform) -> None:
     """Unpack the wheels: none is built, each must have the hash that the requirements name."""
-    command = [str(uv()), "pip", "install", "--quiet", "--no-config"]
+    command = [str(uv()), "pip", "install", "--quiet"]
     command += ["--python", sys.executable, "--target", str(target)]
     command += ["--require-hashes", "--requirements", str(REQUIREMENTS), "--only-binary", ":all:", "--no-deps"]
     command += ["--python-version", f"{PYTHON[0]}.{PYTHON[1]}", *platform.uv_arguments]

@@ -22,11 +22,13 @@ def paths() -> Iterator[Paths]:
 @pytest.fixture(scope="session")
 def stack(paths: Paths) -> Iterator[Stack]:
     """The services, running; a test may leave them broken, since `ensure` repairs them for the next."""
-    services.ensure(paths)
     stack = Stack(paths)
-    yield stack
-    for name in services.NAMES:
-        stack.processes.stop(name)
+    try:
+        services.ensure(paths)
+        yield stack
+    finally:
+        for name in services.NAMES:
+            stack.processes.stop(name)
 
 
 @pytest.fixture

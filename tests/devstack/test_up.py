@@ -71,10 +71,12 @@ class Person:
 def person() -> Iterator[Person]:
     state = Path(tempfile.mkdtemp(prefix="guilder-up-"))
     made = Person(state)
-    made.up()
-    yield made
-    made.run("down")
-    shutil.rmtree(state)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.run("down")
+        shutil.rmtree(state)
 
 
 def wait_for(condition: str, log: Path) -> None:
@@ -137,8 +139,10 @@ def test_two_at_once_and_interrupted_in_the_middle_of_deploying(person: Person) 
     record = person.stack.processes.running(LOCALSTACK)
     assert record is not None
     psutil.Process(record.pid).kill()
+    log = person.stack.paths.logs / "deploy.log"
+    log.unlink()  # it tells of the last deployment
     first = person.begin("up")
-    wait_for("creating stack", person.stack.paths.logs / "deploy.log")
+    wait_for("creating stack", log)
     code, text = person.run("up")
     assert code == 1
     assert "another `make up` or `make down` is at work here" in text

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from guilder import db
+from guilder import db, ids
 from guilder.config import Cell, Settings
 from guilder.errors import Unavailable
 from guilder.runtime import Runtime
@@ -38,7 +38,7 @@ def test_a_cancellation_without_an_answer_is_not_taken_for_a_success(world: Worl
     path, key = f"payments/{payment['id']}/cancel", uuid4().hex
     assert world.post(path, {}, key, Line.LOST_AFTER).status == 202
     for _ in range(3):
-        world.reconcile()
+        world.reconcile(payment["id"])
     assert world.payment(payment["id"])["status"] == "canceled"
     again = world.post(path, {}, key, Line.GOOD)
     assert (again.status, again.json()["status"]) == (200, "canceled")
@@ -58,12 +58,12 @@ def test_no_capture_begins_while_a_cancellation_is_in_doubt(world: World) -> Non
     assert world.post(f"payments/{payment['id']}/cancel", {}, uuid4().hex, Line.LOST_BEFORE).status == 202
     world.act(payment["next_action"]["redirect_url"], approve=True)
     for _ in range(2):
-        world.reconcile()
+        world.reconcile(payment["id"])
     captured = world.post(f"payments/{payment['id']}/capture", {"amount": 40}, uuid4().hex, Line.GOOD)
     assert captured.status in {409, 422}
     world.clock.ahead += timedelta(seconds=80)
     for _ in range(3):
-        world.reconcile()
+        world.reconcile(payment["id"])
     assert world.payment(payment["id"])["status"] == "requires_capture", "the cancellation never arrived"
     assert world.post(f"payments/{payment['id']}/capture", {"amount": 40}, uuid4().hex, Line.GOOD).status == 200
 
@@ -74,8 +74,8 @@ def test_a_late_success_is_not_forgotten_while_the_processor_is_silent(world: Wo
     world.wait_for_the_processor(payment["id"], late=True)
     for told in world.notifications(payment["id"]):
         world.deliver(told)
-    world.reconcile(silent=True)
-    world.reconcile()
+    world.reconcile(payment["id"], silent=True)
+    world.reconcile(payment["id"])
     assert world.payment(payment["id"])["review"] == "late_success_reversed"
     (charge,) = world.charges(payment["id"])
     assert charge["amount_refunded"] == charge["amount_captured"] == 100
@@ -85,15 +85,15 @@ def test_an_abandoned_action_can_be_asked_about_for_ever(world: World, sql: Sql)
     """Once a minute for three weeks is more often than a smallint counts."""
     payment = pay(world, "tok_requires_action")
     sql.rows("UPDATE operations SET attempt = 32767 WHERE outcome IS NULL")
-    world.reconcile()
+    world.reconcile(payment["id"])
     world.act(payment["next_action"]["redirect_url"], approve=True)
-    world.reconcile()
+    world.reconcile(payment["id"])
     assert world.payment(payment["id"])["status"] == "succeeded"
 
 
 def test_one_operation_that_cannot_be_worked_on_does_not_stop_the_others(world: World, sql: Sql) -> None:
     keys = [uuid4().hex for _ in range(3)]
-    ids = [
+    payments = [
         world.post("payments", {"amount": 100, "currency": "EUR", "payment_method": "tok_visa"}, key, Line.LOST_AFTER).json()["id"]
         for key in keys
     ]  # fmt: skip
@@ -103,10 +103,10 @@ def test_one_operation_that_cannot_be_worked_on_does_not_stop_the_others(world: 
     sql.rows(unknown, keys[0], past)
     report = world.environment.reconcile(0.01)
     assert report["failures"] >= 1
-    assert [world.payment(each)["status"] for each in ids] == ["processing", "succeeded", "succeeded"]
+    assert [world.payment(each)["status"] for each in payments] == ["processing", "succeeded", "succeeded"]
     sql.rows("UPDATE operations SET processor = 'simulator' WHERE idempotency_key = $1", keys[0])
-    world.reconcile()
-    assert world.payment(ids[0])["status"] == "succeeded"
+    world.reconcile(*payments)
+    assert world.payment(payments[0])["status"] == "succeeded"
 
 
 def test_a_cell_that_is_down_does_not_stop_the_other_cells(
@@ -183,29 +183,38 @@ def test_phase_one_that_is_sent_twice_is_done_once(world: World) -> None:
     assert world.books(created.json()["id"])["refunded"] == 100
 
 
-async def test_a_lock_that_does_not_come_free_is_a_503_and_not_a_500(
-    settings: Settings, sql: Sql, world: World
-) -> None:
-    """Also two statements that wait for each other: one is ended by PostgreSQL, and may be sent again."""
-    first, second = (db.Endpoint(settings.cells[0].writer, settings) for _ in range(2))
-    payments = [await asyncio.to_thread(pay, world, "tok_visa") for _ in range(2)]
-    lock = "UPDATE payments SET updated_at = updated_at WHERE slot = $1 AND id = $2 RETURNING id"
-    from guilder import ids
+LOCK = "UPDATE payments SET updated_at = updated_at WHERE slot = $1 AND id = $2 RETURNING id"
+LOCK_TWO = """
+WITH one AS (UPDATE payments SET updated_at = updated_at WHERE slot = $1 AND id = $2 RETURNING id),
+    pause AS (SELECT pg_sleep(0.3) FROM one)
+UPDATE payments SET updated_at = updated_at FROM pause WHERE slot = $3 AND id = $4 RETURNING id"""
 
-    places = [ids.decode("pay", each["id"]) for each in payments]
+
+def place_of_a_payment(world: World) -> tuple[int, UUID]:
+    place = ids.decode("pay", pay(world, "tok_visa")["id"])
+    return place.slot, place.uuid
+
+
+async def test_a_lock_that_does_not_come_free_is_a_503_and_not_a_500(settings: Settings, world: World) -> None:
+    place = await asyncio.to_thread(place_of_a_payment, world)
     direct = settings.cells[0].direct
     assert direct is not None
-    other = await asyncpg.connect(direct, timeout=10)
+    endpoint, other = db.Endpoint(settings.cells[0].writer, settings), await asyncpg.connect(direct, timeout=10)
     async with other.transaction():
-        await other.fetch(lock, places[0].slot, places[0].uuid)
+        await other.fetch(LOCK, *place)
         with pytest.raises(Unavailable):
-            await first.fetch(lock, places[0].slot, places[0].uuid)
-    await other.close()
-    both = "WITH a AS (" + lock + "), w AS (SELECT pg_sleep(0.3) FROM a), b AS (" \
-        "UPDATE payments SET updated_at = updated_at FROM w WHERE slot = $3 AND id = $4 RETURNING id) SELECT id FROM b"  # fmt: skip
-    one, two = (places[0].slot, places[0].uuid), (places[1].slot, places[1].uuid)
+            await endpoint.fetch(LOCK, *place)
+    await other.close(timeout=5)
+    await endpoint.close()
+
+
+async def test_two_statements_that_wait_for_each_other_are_a_503_for_one_of_them(
+    settings: Settings, world: World
+) -> None:
+    one, two = [await asyncio.to_thread(place_of_a_payment, world) for _ in range(2)]
+    first, second = (db.Endpoint(settings.cells[0].writer, settings) for _ in range(2))
     outcomes = await asyncio.gather(
-        first.fetch(both, *one, *two), second.fetch(both, *two, *one), return_exceptions=True
+        first.fetch(LOCK_TWO, *one, *two), second.fetch(LOCK_TWO, *two, *one), return_exceptions=True
     )
     assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 1, outcomes
     for endpoint in (first, second):

@@ -1,22 +1,27 @@
-"""The real services, driven by one hand: a clock that can be set, a processor whose answers can be lost, notifications delivered at will."""
+"""The real services in one hand: a clock that can be set, a line to the processor that fails, notifications brought at will."""
 
 import hashlib
 import hmac
 import json
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, cast
+from uuid import uuid4
 
 import httpx
 from guilder import ids, reconcile
-from guilder.api.functions import TEXT_MIME_TYPES, notifications_app
+from guilder.api.functions import TEXT_MIME_TYPES
 from guilder.config import Settings
+from guilder.keys import KeyRing
 from guilder.processors import Authorization, Change, NotFound, Outcome, Unknown
 from guilder.processors.simulator import Simulator
 from mangum import Mangum
 
+from tests.properties.whole import whole_app
 from tests.support.environment import Environment
 from tests.support.gateway import Answer, answer, event
 from tests.support.sql import Sql
@@ -25,6 +30,9 @@ SECRET = "a-notification-secret-of-the-tests"
 IMPATIENT_S = 0.1
 """What the client waits where the simulator holds its answer: the time-out is real, and quick."""
 PATIENCE_S = 10.0
+
+
+_LAMBDA_CONTEXT: Any = None  # what no handler of ours looks at
 
 
 class Line(Enum):
@@ -87,6 +95,16 @@ class Clock:
         return datetime.now(UTC) + self.ahead
 
 
+class Broken:
+    """In the place of something that ends in an error, whatever it is asked."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._error
+
+
 class World:
     """One merchant's Lambda environment, its processor and its books."""
 
@@ -96,10 +114,10 @@ class World:
         self.not_found_final = settings.budgets.not_found_final
         self.environment = Environment(settings, api_key, clock=self.clock)
         self.processor = UnreliableLine(settings.simulator_url)
-        self.environment.runtime._processors = {"simulator": self.processor}
+        self.environment.runtime._processors = cast("Any", {"simulator": self.processor})
         thread = self.environment._thread
-        app = thread.submit(notifications_app, self.environment.runtime).result()
-        self._intake = thread.submit(Mangum, app, lifespan="off", text_mime_types=TEXT_MIME_TYPES).result()
+        app = thread.submit(whole_app, self.environment.runtime).result()
+        self._whole = thread.submit(Mangum, app, lifespan="off", text_mime_types=TEXT_MIME_TYPES).result()
         self._simulator = httpx.Client(base_url=settings.simulator_url, timeout=10)
         self._sql = sql
 
@@ -114,15 +132,50 @@ class World:
         finally:
             self.processor.line = Line.GOOD
 
+    def call(self, method: str, path: str, body: object, *, headers: Mapping[str, str], query: str = "") -> Answer:
+        """Send any request to the whole API; ``query`` as it stands in an address."""
+        raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        sent = event(method, f"{path}?{query}" if query else path, headers, raw)
+        return answer(self.environment._thread.submit(self._whole, sent, _LAMBDA_CONTEXT).result(60))
+
+    @contextmanager
+    def out_of_order(self, error: Exception) -> Iterator[None]:
+        """Every statement and every processor's secret ends in ``error`` while the block runs."""
+        runtime = self.environment.runtime
+        (cell,) = runtime._cells.values()
+        real, processors = cell.database.writer, runtime._processors
+        cell.database.writer = Broken(error)  # type: ignore[assignment]
+        runtime._processors = cast("Any", Broken(error))
+        runtime._keys = KeyRing(self.clock)
+        try:
+            yield
+        finally:
+            cell.database.writer, runtime._processors = real, processors
+
+    def forget_cache(self) -> None:
+        """Lose everything that the cache holds."""
+        (cell,) = self.environment.runtime._cells.values()
+        self.environment.run(cell.cache._client.flushdb)
+
+    def void_behind_our_back(self, payment_id: str) -> None:
+        """Void a payment's charge at the processor, as its staff could."""
+        (charge,) = self.charges(payment_id)
+        headers = {"Idempotency-Key": uuid4().hex}
+        self._simulator.post(f"/charges/{charge['id']}/void", json={}, headers=headers).raise_for_status()
+
     def payment(self, payment_id: str) -> dict[str, Any]:
         answered = self.environment.get(payment_id)
         assert answered.status == 200, answered
         return dict(answered.json())
 
-    def reconcile(self, *, silent: bool = False) -> None:
-        """One look of the reconciler at everything, as if each operation's and each notification's time had come."""
-        self._sql.rows("UPDATE operations SET check_at = now() - interval '1 s', lease_until = now() - interval '1 s' "
-                       "WHERE outcome IS NULL")  # fmt: skip
+    def reconcile(self, *payment_ids: str, silent: bool = False) -> None:
+        """One look of the reconciler, as if the time of each notification and of each operation of these payments had come."""
+        payments = [ids.decode("pay", payment_id).uuid for payment_id in payment_ids]
+        self._sql.rows(
+            "UPDATE operations SET check_at = now() - interval '1 s', lease_until = now() - interval '1 s' "
+            "WHERE outcome IS NULL AND payment_id = ANY($1)",
+            payments,
+        )
         self._sql.rows("UPDATE notifications SET next_attempt_at = now() - interval '1 s' WHERE processed_at IS NULL")
         self.processor.silent = silent
         try:
@@ -148,8 +201,7 @@ class World:
         stamp = int(time.time())
         digest = hmac.new(SECRET.encode(), f"{stamp}.{body}".encode(), hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "Simulator-Signature": f"t={stamp},v1={digest}"}
-        call = event("POST", "/v1/notifications/simulator", headers, body.encode())
-        answered = answer(self.environment._thread.submit(self._intake, call, None).result(60))
+        answered = self.call("POST", "/v1/notifications/simulator", body.encode(), headers=headers)
         assert (answered.status, answered.json()) == (200, {"received": True}), answered
 
     def wait_for_the_processor(self, payment_id: str, *, late: bool) -> None:

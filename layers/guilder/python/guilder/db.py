@@ -38,7 +38,7 @@ _BLOCK = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
 _GAVE_UP = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
-"""Errors that say PostgreSQL ended the statement for somebody else's sake, a lock that did not come free in time: nothing of it was done."""
+"""Errors that say PostgreSQL ended the statement for another's sake, as for a lock that did not come free: nothing of it was done."""
 
 
 def load_queries(module_file: str, **fragments: str) -> dict[str, str]:

@@ -76,7 +76,7 @@ _IDEMPOTENCY_KEY = {
     "in": "header",
     "required": True,
     "description": "A new random value per intended operation, the same for every retry of it.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "example": "3f1c2b9e-order-1001",
 }
 IDEMPOTENCY_HEADERS = {
