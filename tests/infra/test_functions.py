@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from guilder import metrics
 from guilder.config import Settings
 
 from infra.environments import local as local_environment
@@ -86,6 +87,14 @@ def test_what_a_clock_calls_has_the_database_and_nothing_else(cloud: Assembly) -
         allowed = {action for statement in cloud.statements(name) for action in as_list(statement["Action"])}
         logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
         assert allowed - WITHOUT_RESOURCE - logs == {"rds-db:connect"}, name
+
+
+def test_a_broken_invariant_wakes_somebody_up(cloud: Assembly) -> None:
+    """The alarm watches the metric that the function emits, and one hourly data point is enough."""
+    (alarm,) = (each for each in cloud.resources("AWS::CloudWatch::Alarm") if each["MetricName"] == "BrokenInvariants")
+    assert (alarm["Namespace"], alarm["Dimensions"]) == (metrics.NAMESPACE, [{"Name": "Function", "Value": "verify"}])
+    assert (alarm["Threshold"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (1, 1, 1)
+    assert alarm["AlarmActions"]
 
 
 def test_local_functions_are_this_machines(local: Assembly) -> None:

@@ -9,9 +9,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from guilder import log, processor_secrets, reconcile, rollup, verify
+from guilder import log, processor_secrets, reconcile
 from guilder.cache import Cache
 from guilder.config import Cell, Settings
 from guilder.db import CellDatabase
@@ -21,6 +22,10 @@ from guilder.keys import Caller, KeyRing, slot_of
 from guilder.phases import Context
 from guilder.processors import Processor
 from guilder.reconcile import Report
+
+if TYPE_CHECKING:
+    from guilder.verify import Options
+    from guilder.verify import Report as Findings
 
 CELLS_HELD = 4
 """Cells whose connections one environment keeps; the least recently used is closed first. A thousand environments share each cell."""
@@ -89,6 +94,8 @@ class Runtime:
 
     async def roll_up(self, seconds: float) -> int:
         """Advance the ledger's roll-ups of every cell for about ``seconds``; the number of transfers that were added."""
+        from guilder import rollup  # one function needs it, and each import is a part of every function's cold start
+
         end, added = time.monotonic() + seconds, 0
         for cell in self.settings.cells:
             database = (await self._cell(cell.first_slot)).database
@@ -96,8 +103,10 @@ class Runtime:
             added += done.transfers
         return added
 
-    async def verify(self, options: verify.Options) -> verify.Report:
+    async def verify(self, options: "Options") -> "Findings":
         """Check the books of every cell, and the processors' against them. Reads only."""
+        from guilder import verify  # as above
+
         opened = [CellDatabase(cell, self.settings) for cell in self.settings.cells]
         cells = [verify.OpenCell(*each) for each in zip(self.settings.cells, opened, strict=True)]
         try:
