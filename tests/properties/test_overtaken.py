@@ -81,6 +81,33 @@ def test_a_late_success_is_not_forgotten_while_the_processor_is_silent(world: Wo
     assert charge["amount_refunded"] == charge["amount_captured"] == 100
 
 
+def test_a_reversal_that_is_decided_later_is_asked_about(world: World) -> None:
+    """Sent again under its key, the processor would repeat its first answer for ever: that it is pending."""
+    payment = pay(world, "tok_late_success")
+    world.wait_for_the_processor(payment["id"], late=True)
+    for told in world.notifications(payment["id"]):
+        world.deliver(told)
+    world.processor.line = Line.DECIDES_LATER
+    for _ in range(2):
+        world.reconcile(payment["id"])
+    assert world.payment(payment["id"])["review"] == "late_success_reversed"
+    assert world.books(payment["id"])["open"] == []
+
+
+def test_an_abandoned_action_is_asked_about_less_and_less(world: World, sql: Sql) -> None:
+    payment = pay(world, "tok_requires_action")
+    pauses = []
+    for span in (timedelta(), timedelta(days=1), timedelta(days=30)):
+        world.clock.ahead = span
+        world.reconcile(payment["id"])
+        (row,) = sql.rows(
+            "SELECT extract(epoch FROM check_at - now())::float8 AS pause FROM operations WHERE payment_id = $1",
+            ids.decode("pay", payment["id"]).uuid,
+        )
+        pauses.append(row["pause"])
+    assert pauses == [pytest.approx(60, abs=20), pytest.approx(8640, abs=60), pytest.approx(21600, abs=60)]
+
+
 def test_an_abandoned_action_can_be_asked_about_for_ever(world: World, sql: Sql) -> None:
     """Once a minute for three weeks is more often than a smallint counts."""
     payment = pay(world, "tok_requires_action")

@@ -17,7 +17,7 @@ from guilder import ids, reconcile
 from guilder.api.functions import TEXT_MIME_TYPES
 from guilder.config import Settings
 from guilder.keys import KeyRing
-from guilder.processors import Authorization, Change, NotFound, Outcome, Unknown
+from guilder.processors import Approved, Authorization, Change, NotFound, Outcome, Pending, Unknown
 from guilder.processors.simulator import Simulator
 from mangum import Mangum
 
@@ -42,6 +42,7 @@ class Line(Enum):
     LOST_BEFORE = "the request is lost"
     LOST_AFTER = "the answer is lost"
     TIMES_OUT = "the answer takes too long"
+    DECIDES_LATER = "the answer is that it will be decided later"
 
 
 class UnreliableLine:
@@ -82,6 +83,8 @@ class UnreliableLine:
             return Unknown("lost before")
         client = self._impatient if self.line is Line.TIMES_OUT else self._patient
         outcome = cast("Outcome", await getattr(client, method)(order))
+        if self.line is Line.DECIDES_LATER and isinstance(outcome, Approved):
+            return Pending(outcome.reference)
         return Unknown("lost after") if self.line is Line.LOST_AFTER else outcome
 
 

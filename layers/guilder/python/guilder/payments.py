@@ -38,7 +38,9 @@ AUTHORIZATION_LIFE = timedelta(days=7)
 """How long an authorization can be captured: what most schemes allow. Afterwards a worker cancels it and says so."""
 
 ASK_ABOUT_ACTION_S = 60.0
-"""How often the reconciler asks whether the payer has acted, in case the notification was lost."""
+"""How often the reconciler asks whether the payer has acted, in case the notification was lost; later, after a tenth of the time that the
+payer has had, up to ``ASK_ABOUT_ACTION_MOST_S``: most who leave never come back, and must not fill the reconciler's list for ever."""
+ASK_ABOUT_ACTION_MOST_S = 6 * 3600.0
 
 COLUMNS = """id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,
     payment_method, customer, merchant_reference, description, metadata, failure_code, failure_message, failure_processor_code,
@@ -310,7 +312,9 @@ async def settle(context: Context, operation: Operation, outcome: Decided) -> Se
     if payment.status not in {Status.PROCESSING, Status.REQUIRES_ACTION}:
         return None
     if payment.status is Status.REQUIRES_ACTION and isinstance(outcome, RequiresAction):
-        await operations.leave_open(context.database, context.tenant, operation, ASK_ABOUT_ACTION_S)
+        waited = (context.clock() - operation.created_at).total_seconds()
+        pause = min(max(ASK_ABOUT_ACTION_S, waited / 10), ASK_ABOUT_ACTION_MOST_S)
+        await operations.leave_open(context.database, context.tenant, operation, pause)
         return None
     if payment.status is Status.REQUIRES_ACTION and await _cancel_under_way(context, payment):
         await operations.leave_open(context.database, context.tenant, operation)

@@ -9,7 +9,7 @@ from guilder.log import logger
 from guilder.operations import Kind, Operation
 from guilder.payments import Payment
 from guilder.phases import Context, Decided, Settled, key_of
-from guilder.processors import Approved, Change, Declined, Outcome, Pending, Unknown
+from guilder.processors import Approved, Change, Declined, NotFound, Outcome, Pending, Unknown
 from guilder.settlement import Record, close, record
 
 
@@ -49,12 +49,17 @@ async def _flag(context: Context, operation: Operation) -> bool:
 
 
 async def carry_on(context: Context, operation: Operation) -> Outcome:
-    """Give the charge back: an authorization is canceled, a capture refunded. The caller owns the operation."""
+    """Give the charge back: an authorization is canceled, a capture refunded. The caller owns the operation.
+
+    The processor is asked first what became of an earlier attempt: sent again, it would repeat its first answer, which may be `pending`.
+    """
     payment = await payments.load(context, operation.payment_id)
     processor = context.processors[operation.processor]
     change = Change(key_of(context, operation), operation.charge_reference or "", operation.amount)
-    give_back = processor.refund if payment.capture_method == "automatic" else processor.cancel
-    outcome = await give_back(change)
+    outcome = await processor.lookup(change.operation) if operation.attempt > 1 else NotFound()
+    if isinstance(outcome, NotFound):
+        give_back = processor.refund if payment.capture_method == "automatic" else processor.cancel
+        outcome = await give_back(change)
     if isinstance(outcome, (Unknown, Pending)):
         await operations.leave_open(context.database, context.tenant, operation)
     else:
