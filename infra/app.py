@@ -48,7 +48,9 @@ def build_cloud(app: cdk.App, environment: Environment, cloud: CloudSize) -> Non
     known = variables.Variables(environment, [cell.addresses for cell in data], simulator_url=None)
     workers = WorkersStack(app, environment, known, network=network, data=data)
     api = ApiStack(app, environment, workers.variables, data=data, placement=network.placement(network.functions))
-    ObservabilityStack(app, environment, api, data, [api.write, api.read, api.notifications, workers.migrate])
+    ObservabilityStack(
+        app, environment, api, data, [api.write, api.read, api.notifications, workers.migrate, *workers.scheduled]
+    )
 
 
 if __name__ == "__main__":

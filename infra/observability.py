@@ -17,6 +17,8 @@ from infra.function import Function, removal_policy
 from infra.stack import GuilderStack
 
 PERIOD = cdk.Duration.minutes(1)
+RESTART_PERIODS, RESTART_DATAPOINTS = 5, 3  # three bad minutes of five: one restart is not an incident
+GUILDER_METRICS = "Guilder"  # the namespace of guilder.metrics
 
 
 class ObservabilityStack(GuilderStack):
@@ -36,6 +38,7 @@ class ObservabilityStack(GuilderStack):
         dashboard.add_widgets(*self._watch_api(api))
         dashboard.add_widgets(*(self._watch_function(function) for function in functions))
         dashboard.add_widgets(*(self._watch_cell(cell) for cell in data))
+        dashboard.add_widgets(self._watch_books())
 
     def _make_topic(self, environment: Environment) -> sns.Topic:
         key = kms.Key(
@@ -79,6 +82,23 @@ class ObservabilityStack(GuilderStack):
             right=[function.function.metric_duration(period=PERIOD, statistic="p99")],
         )
 
+    def _watch_books(self) -> cloudwatch.IWidget:
+        """What `verify` tells once an hour: one broken invariant is one too many."""
+        broken, unseen = (
+            cloudwatch.Metric(
+                namespace=GUILDER_METRICS,
+                metric_name=name,
+                dimensions_map={"Function": "verify"},
+                statistic="Maximum",
+                period=PERIOD,
+            )
+            for name in ("BrokenInvariants", "VerifyIncomplete")
+        )
+        self._alarm("BrokenInvariants", broken, threshold=1, why="The books are wrong: docs/verify.md", periods=1)
+        return cloudwatch.GraphWidget(
+            title="Broken invariants, and what was not verified", left=[broken], right=[unseen]
+        )
+
     def _watch_cell(self, cell: DataStack) -> cloudwatch.IWidget:
         cluster = cell.cluster
         return cloudwatch.GraphWidget(
@@ -90,14 +110,16 @@ class ObservabilityStack(GuilderStack):
             right=[cluster.metric("AuroraReplicaLagMaximum", period=PERIOD)],
         )
 
-    def _alarm(self, name: str, metric: cloudwatch.Metric, *, threshold: float, why: str) -> None:
+    def _alarm(
+        self, name: str, metric: cloudwatch.Metric, *, threshold: float, why: str, periods: int = RESTART_PERIODS
+    ) -> None:
         alarm = cloudwatch.Alarm(
             self,
             name,
             metric=metric,
             threshold=threshold,
-            evaluation_periods=5,
-            datapoints_to_alarm=3,  # of five minutes: one restart is not an incident
+            evaluation_periods=periods,
+            datapoints_to_alarm=min(periods, RESTART_DATAPOINTS),
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=why,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from constructs import Construct
 
+from infra import scheduled
 from infra.data import DataStack
 from infra.environments import Environment
 from infra.function import Function
@@ -16,7 +17,7 @@ from infra.variables import Variables
 
 
 class WorkersStack(GuilderStack):
-    """`migrate`, and in `dev` the processor simulator; `variables` knows the latter's address."""
+    """`migrate`, what runs on a schedule, and in `dev` the processor simulator; `variables` knows the latter's address."""
 
     def __init__(
         self,
@@ -45,6 +46,18 @@ class WorkersStack(GuilderStack):
         )
         for cell in data:
             cell.grant_administration(self.migrate)
+        self.scheduled = [
+            scheduled.deploy(
+                self,
+                environment,
+                schedule,
+                layers=layers.versions,
+                variables=variables.of_functions(),
+                placement=network.placement(network.functions) if network else None,
+                data=data,
+            )
+            for schedule in scheduled.SCHEDULES
+        ]
 
 
 def _admin_secret(data: Sequence[DataStack]) -> str | None:

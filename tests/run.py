@@ -63,7 +63,7 @@ SUITES = (
     Suite("contract", 420, tests=("tests/contract",)),
     Suite("integration", 900, tests=("tests/integration",)),
     Suite("properties", 7200 if NIGHTLY else 900, tests=("tests/properties",)),
-    Suite("chaos", 900, tests=("tests/chaos",)),
+    Suite("chaos", 7200 if NIGHTLY else 900, tests=("tests/chaos",)),
     Suite("devstack", 900, tests=("tests/devstack",)),
     Suite("infra", 600, tests=("tests/infra",)),
     Suite("e2e", 900, (UP,), ("tests/e2e",)),

@@ -57,7 +57,7 @@ def late_with_fence_in_a_sub_query(name: str, *, unknown: bool = False) -> Prepa
     return partial(_hear_late, unknown, name)
 
 
-def _hear_late(unknown: bool, misplaced: str | None = None) -> None:  # noqa: FBT001 (called through partial)
+def _hear_late(unknown: bool, misplaced: str | None = None) -> None:
     original = Simulator._order
 
     async def instead(self: Simulator, *args: Any) -> Outcome:

@@ -31,3 +31,4 @@ def test_two_hundred_keys_with_twenty_callers_each(world: World) -> None:
         assert len(fresh) == KEYS, "one caller of each key does the work, the others get its answer"
         assert merchant.payments() == KEYS
         assert merchant.faults() == []
+        assert environments[0].verify(merchant.since) == []

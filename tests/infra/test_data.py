@@ -136,7 +136,7 @@ def test_keys_rotate(cloud: Assembly) -> None:
 
 def test_alarms_reach_the_topic(cloud: Assembly) -> None:
     alarms = list(cloud.resources("AWS::CloudWatch::Alarm"))
-    assert len(alarms) == 1 + 2 * 4  # the API's 5xx; errors and throttles of four functions
+    assert len(alarms) == 2 + 2 * 7  # the API's 5xx; broken invariants; errors and throttles of seven functions
     assert all(json.dumps(alarm["AlarmActions"]).startswith('[{"Ref": "Alarms') for alarm in alarms)
 
 

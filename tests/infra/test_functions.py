@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from guilder import metrics
 from guilder.config import Settings
 
 from infra.environments import local as local_environment
@@ -16,7 +17,9 @@ from tests.infra.templates import SOMETHING, Assembly, as_list, text
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 SERVING = ["payments-write", "payments-read", "notifications"]
-GUILDERS = [*SERVING, "migrate"]
+SCHEDULED = {"reconciler": "rate(1 minute)", "rollup": "rate(1 minute)", "verify": "rate(1 hour)"}
+GUILDERS = [*SERVING, "migrate", *SCHEDULED]
+TIME_OUTS = {"migrate": 900, "verify": 900, "reconciler": 60, "rollup": 60}
 
 # Neither service has resources to name: X-Ray takes traces of whoever sends them, EC2 makes interfaces that do not exist yet.
 WITHOUT_RESOURCE = {*NETWORK_INTERFACE_ACTIONS, "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
@@ -45,7 +48,7 @@ def test_each_function_is_alike(cloud: Assembly) -> None:
         assert function["Handler"] == "handler.handler"
         assert function["Architectures"] == ["arm64"]
         assert function["MemorySize"] == 1024
-        assert function["Timeout"] == (900 if name == "migrate" else 25)
+        assert function["Timeout"] == TIME_OUTS.get(name, 25)
         assert function["TracingConfig"] == {"Mode": "Active"}
         assert function["SnapStart"] == {"ApplyOn": "PublishedVersions"}
         assert len(function["VpcConfig"]["SubnetIds"]) >= 2
@@ -58,6 +61,40 @@ def test_what_is_reserved_leaves_lambda_its_share(prod: Assembly, local: Assembl
     assert reserved["notifications"] > 0, "a processor's burst would take capacity from partners"
     assert sum(reserved.values()) <= 900
     assert local.functions()["notifications"]["ReservedConcurrentExecutions"] <= 8, "each is a process"
+
+
+def test_what_a_clock_calls(any_environment: Assembly) -> None:
+    """A rule each, on the alias; a failed run is not tried again, since the next one does what is left."""
+    prefix = f"guilder-{any_environment.environment}-"
+    rules = {
+        rule["Name"].removeprefix(prefix): rule
+        for rule in any_environment.resources("AWS::Events::Rule")
+        if "Name" in rule
+    }
+    assert {name: rule["ScheduleExpression"] for name, rule in rules.items()} == SCHEDULED
+    for rule in rules.values():
+        (target,) = rule["Targets"]
+        assert "Live" in json.dumps(target["Arn"])
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] == 0
+    configs = list(any_environment.resources("AWS::Lambda::EventInvokeConfig"))
+    assert [config["MaximumRetryAttempts"] for config in configs] == [0] * len(SCHEDULED)
+    reserved = {name: any_environment.functions()[name]["ReservedConcurrentExecutions"] for name in SCHEDULED}
+    assert reserved == {"reconciler": 2, "rollup": 2, "verify": 1}
+
+
+def test_what_a_clock_calls_has_the_database_and_nothing_else(cloud: Assembly) -> None:
+    for name in SCHEDULED:
+        allowed = {action for statement in cloud.statements(name) for action in as_list(statement["Action"])}
+        logs = {"logs:CreateLogStream", "logs:PutLogEvents"}
+        assert allowed - WITHOUT_RESOURCE - logs == {"rds-db:connect"}, name
+
+
+def test_a_broken_invariant_wakes_somebody_up(cloud: Assembly) -> None:
+    """The alarm watches the metric that the function emits, and one hourly data point is enough."""
+    (alarm,) = (each for each in cloud.resources("AWS::CloudWatch::Alarm") if each["MetricName"] == "BrokenInvariants")
+    assert (alarm["Namespace"], alarm["Dimensions"]) == (metrics.NAMESPACE, [{"Name": "Function", "Value": "verify"}])
+    assert (alarm["Threshold"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (1, 1, 1)
+    assert alarm["AlarmActions"]
 
 
 def test_local_functions_are_this_machines(local: Assembly) -> None:
@@ -134,7 +171,7 @@ def test_no_address_carries_a_password(any_environment: Assembly) -> None:
 
 
 def test_only_migrate_goes_past_the_proxy(any_environment: Assembly) -> None:
-    for name in SERVING:
+    for name in (*SERVING, *SCHEDULED):
         assert Settings.from_environment(any_environment.variables(name)).cells[0].direct is None
     assert Settings.from_environment(any_environment.variables("migrate")).cells[0].direct is not None
 
@@ -176,7 +213,7 @@ def test_the_processors_secrets_are_filled_in_by_people(cloud: Assembly) -> None
 
 
 def test_serving_functions_log_in_as_guilder_app_alone(cloud: Assembly) -> None:
-    for name in SERVING:
+    for name in (*SERVING, *SCHEDULED):
         (statement,) = (s for s in cloud.statements(name) if "rds-db:connect" in as_list(s["Action"]))
         (resource,) = as_list(statement["Resource"])
         assert text(resource).endswith(f":dbuser:{SOMETHING}/guilder_app")

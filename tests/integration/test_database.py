@@ -1,6 +1,7 @@
 """The second locks: privileges, CHECKs, checksums; and every SQL block against the migrated schema."""
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from uuid import uuid4
 import asyncpg
 import guilder
 import pytest
-from guilder import db, idempotency, migrate
+from guilder import db, migrate
 from guilder.config import Settings
 from guilder.states import Status
 
@@ -19,11 +20,24 @@ from tests.conftest import on
 from tests.support.sql import Sql
 
 PACKAGE = Path(guilder.__file__).parent
-BLOCKS = [
-    (path.stem, name, query)
-    for path in PACKAGE.rglob("*.sql")
-    for name, query in db.load_queries(str(path), claim=idempotency.SQL["claim"]).items()
-]
+
+
+def statements() -> list[tuple[str, str, str]]:
+    """Every statement that the package can send: each module with a .sql file beside it has them under ``SQL``; fragments are left out."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.sql")):
+        if path.parent.name == "migrations" or path.stem in FRAGMENTS:
+            continue
+        name = ".".join(("guilder", *path.relative_to(PACKAGE).with_suffix("").parts))
+        module = importlib.import_module(name)
+        queries: dict[str, str] = getattr(module, "SQL", None) or module._SQL
+        found += [(name.removeprefix("guilder."), block, query) for block, query in queries.items()]
+    return found
+
+
+FRAGMENTS = {"pages"}
+"""Only part of other modules' statements."""
+BLOCKS = statements()
 
 
 @asynccontextmanager

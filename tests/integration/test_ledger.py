@@ -26,7 +26,7 @@ from tests.support.sql import Sql
 
 PAST = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADVANCE = rollup._SQL["advance"]
-BALANCES = ledger._SQL["balances"]
+BALANCES = ledger.SQL["balances"]
 GUARD = "WHERE r.watermark < excluded.watermark"
 HORIZON = "pg_snapshot_xmin(pg_current_snapshot())"
 

@@ -12,9 +12,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from guilder import ids, keys, ledger, pages, payment_lists
+from guilder import ids, keys, pages, payment_lists, transfer_lists
 from guilder.config import Settings
-from guilder.db import load_queries
 from guilder.ids import Tenant
 from guilder.states import Status
 from hypothesis import HealthCheck, given
@@ -345,10 +344,7 @@ def test_a_rare_match_is_found_though_no_page_reads_more_than_its_share(
 
 
 LIST_BLOCKS = [
-    (module.__name__, name, query)
-    for module in (payment_lists, ledger)
-    for name, query in load_queries(str(module.__file__)).items()
-    if "LIMIT $8" in query
+    (module.__name__, name, query) for module in (payment_lists, transfer_lists) for name, query in module.SQL.items()
 ]
 ROWS = 30_000
 
@@ -387,7 +383,7 @@ async def test_a_page_reads_a_bounded_number_of_rows(
     ]
     filters = {
         "payment_lists": ["'failed'", "NULL", "'c'", "'none'"],
-        "ledger": ["NULL", "'refund'", "NULL", f"'{uuid4()}'"],
+        "transfer_lists": ["NULL", "'refund'", "NULL", f"'{uuid4()}'"],
     }
     literals += filters[module.rpartition(".")[2]]
     connection = await asyncpg.connect(settings.cells[0].direct, timeout=10)

@@ -165,9 +165,9 @@ def test_what_is_stored_stays_as_it_was(intake: Intake, delivery: Delivery, sql:
     sql.rows("UPDATE notifications SET processed_at = now(), attempts = 1 WHERE processor_id = $1", notification["id"])
     before = sql.rows("SELECT * FROM notifications WHERE processor_id = $1", notification["id"])
     other = json.dumps(notification | {"type": "charge.changed"}).encode()
-    for body in (other, delivery.body):
+    for body in (delivery.body, other):
         assert intake.receive(body, signed(body)).json() == {"received": True}
-    assert sql.rows("SELECT * FROM notifications WHERE processor_id = $1", notification["id"]) == before
+        assert sql.rows("SELECT * FROM notifications WHERE processor_id = $1", notification["id"]) == before
 
 
 def forgeries(body: bytes) -> dict[str, tuple[bytes, str | None]]:

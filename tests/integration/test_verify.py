@@ -47,6 +47,11 @@ def test_right_books_are_clean_and_all_of_them_was_seen(books: Books, options: d
     assert report.rows["charge_agrees"] >= books.sql.value(charged)
 
 
+def test_nothing_is_left_open_but_what_waits_for_its_payer(books: Books) -> None:
+    """Canceled, refused, timed out: whatever became of a payment, the reconciler has nothing to do for it any more."""
+    assert books.verify(stuck_after=timedelta(0)).findings == []
+
+
 @dataclass(frozen=True)
 class Fault:
     """SQL that spoils the books and returns the id of what a check has to name; ``also`` are checks that see it from another side."""
@@ -71,7 +76,7 @@ FROM payments"""
 FAULTS = {
     "a transfer of another amount": Fault(
         "payment_transfers", "pay", f"UPDATE transfers SET amount = amount + 1 WHERE id = {CAPTURED} RETURNING payment_id",
-        frozenset({"operation_transfer", "transfer_operation"}),
+        frozenset({"operation_transfer", "transfer_operation", "rollup"}),
     ),
     "more reserved than there is": Fault(
         "payment_bounds", "pay",
@@ -124,7 +129,7 @@ FAULTS = {
     ),
     "a capture without its transfer": Fault(
         "operation_transfer", "op", f"DELETE FROM transfers WHERE id = {CAPTURED} RETURNING operation_id",
-        frozenset({"payment_transfers"}),
+        frozenset({"payment_transfers", "rollup"}),
     ),
     "a transfer without an operation": Fault(
         "transfer_operation", "tr",
@@ -163,6 +168,12 @@ FAULTS = {
         "INSERT INTO notifications (slot, merchant_id, livemode, processor, processor_id, type, operation_id, body, received_at, "
         f"next_attempt_at) SELECT slot, merchant_id, livemode, 'simulator', 'n1', 'x', gen_random_uuid(), '', {LONG_AGO}, now() "
         "FROM payments LIMIT 1 RETURNING processor || ' ' || processor_id",
+    ),
+    "a balance that its transfers do not add up to": Fault(
+        "rollup", "", "UPDATE balances SET amount = amount + 1 WHERE account = 'merchant:pending' RETURNING account || ' ' || currency",
+    ),
+    "a balance that is missing": Fault(
+        "rollup", "", "DELETE FROM balances WHERE account = 'merchant:pending' RETURNING account || ' ' || currency",
     ),
     "a payment whose charge is another": Fault(
         "payment_has_charge", "pay", f"UPDATE payments SET processor_reference = 'ch_another' WHERE id = {SUCCEEDED} RETURNING id",

@@ -68,6 +68,16 @@ class RunningSimulator:
         """SIGTERM, as the local stack does."""
         self._end(signal.SIGTERM)
 
+    def pause(self) -> None:
+        """SIGSTOP: it hangs, its connections stay open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT: it goes on where it was."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def _end(self, signal_number: int) -> None:
         process, self._process = self._process, None
         if process is not None:

@@ -134,6 +134,8 @@ def spoilable_books(services: Services, log: Path) -> Iterator[Books]:
                     # The reconciler would ask about a pending refund in half a minute.
                     sql.rows("UPDATE operations SET check_at = now() WHERE kind = 'refund' AND outcome IS NULL")
                     environment.reconcile(UNTIL_SETTLED_S)
+                    environment.run(lambda: environment.runtime.roll_up(5.0))
+                    environment.pay()  # which the roll-up has not seen
                 keep(sql)
                 yield books
         finally:

@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
+from guilder import verify
 from guilder.config import Settings
 
 from tests.support.environment import Environment
@@ -24,10 +26,8 @@ IN_FLIGHT = "idempotency-key-in-flight"
 LIMIT_S = 60.0
 STOP_S = 10.0
 
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(
-    ["tests.support.workers", "asyncpg.protocol.protocol", "guilder.processors.simulator"]
-)
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.support.workers", "asyncpg.protocol.protocol", "guilder.processors.simulator"])
 
 type Preparation = Callable[[], None]
 """Called in the new process before it does anything, to put a trap in. Must be picklable."""
@@ -52,6 +52,16 @@ class Reconcile:
     """A run of the reconciler."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """A run of ``make verify``'s function over what was made since a moment; whatever is open counts as stuck."""
+
+    since: datetime
+
+
+type Question = Call | Reconcile | Verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +98,16 @@ class RemoteEnvironment:
         report: dict[str, int] = self._ask(Reconcile(seconds))
         return report
 
+    def verify(self, since: datetime) -> list[str]:
+        """Check the books with Guilder's own checks; what they found."""
+        findings: list[str] = self._ask(Verify(since))
+        return findings
+
     def close(self) -> None:
         """Let the environment end."""
         self._connection.close()
 
-    def _ask(self, question: Call | Reconcile) -> Any:
+    def _ask(self, question: Question) -> Any:
         try:
             self._connection.send(question)
             if not self._connection.poll(LIMIT_S):
@@ -109,10 +124,10 @@ class Worker:
     """A process with ``environments`` Lambda environments."""
 
     def __init__(self, place: Place, environments: int = 1, prepare: Preparation | None = None) -> None:
-        pairs = [_PROCESSES.Pipe() for _ in range(environments)]
+        pairs = [PROCESSES.Pipe() for _ in range(environments)]
         theirs = [pair[1] for pair in pairs]
         self.environments = [RemoteEnvironment(pair[0]) for pair in pairs]
-        self._process = _PROCESSES.Process(target=_work, args=(theirs, place, prepare), daemon=True)
+        self._process = PROCESSES.Process(target=_work, args=(theirs, place, prepare), daemon=True)
         self._process.start()
         for connection in theirs:
             connection.close()  # so that the end of the process is the end of the connection
@@ -190,8 +205,12 @@ def _serve(connection: Connection, place: Place) -> None:
             connection.send(_answer(environment, question))
 
 
-def _answer(environment: Environment, question: Call | Reconcile) -> Answer | dict[str, int] | BaseException:
+def _answer(environment: Environment, question: Question) -> Answer | dict[str, int] | list[str] | BaseException:
     try:
+        if isinstance(question, Verify):
+            options = verify.Options(since=question.since, stuck_after=timedelta(0))
+            report = environment.run(lambda: environment.runtime.verify(options))
+            return [str(finding) for finding in report.findings] + [f"incomplete: {one}" for one in report.incomplete]
         if isinstance(question, Reconcile):
             return environment.reconcile(question.seconds)
         headers = environment.headers(question.key)

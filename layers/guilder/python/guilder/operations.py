@@ -12,7 +12,11 @@ from uuid import UUID
 from guilder import db, ids
 from guilder.ids import Tenant
 
-SQL = db.load_queries(__file__)
+COLUMNS = """id, kind, payment_id, refund_id, amount, processor, owner, created_at, answer_status, idempotency_key, charge_reference,
+    reason, attempt"""
+"""What ``read`` needs of a row."""
+
+SQL = db.load_queries(__file__, columns=COLUMNS)
 
 CHECK_FIRST_S = 2.0
 CHECK_MOST_S = 30.0

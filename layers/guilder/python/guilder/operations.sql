@@ -3,15 +3,14 @@
 WITH operation AS (
     UPDATE operations SET owner = $5, attempt = least(attempt, 32766) + 1, lease_until = clock_timestamp() + make_interval(secs => $6)
     WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND outcome IS NULL AND lease_until < clock_timestamp()
-    RETURNING id, kind, payment_id, refund_id, amount, processor, owner, created_at, answer_status, idempotency_key, charge_reference,
-        reason, attempt
+    RETURNING {columns}
 ), payment AS (
     UPDATE payments SET owner = $5
     FROM operation
     WHERE payments.slot = $1 AND payments.merchant_id = $2 AND payments.livemode = $3 AND payments.id = operation.payment_id
         AND payments.status = 'processing' AND operation.kind = 'authorize'
 )
-SELECT id, kind, payment_id, refund_id, amount, processor, owner, created_at, answer_status, idempotency_key, charge_reference, reason, attempt
+SELECT {columns}
 FROM operation;
 
 -- name: leave_open
@@ -29,7 +28,7 @@ WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND owner = $
 RETURNING id;
 
 -- name: get
-SELECT id, kind, payment_id, refund_id, amount, processor, owner, created_at, answer_status, idempotency_key, charge_reference, reason, attempt,
+SELECT {columns},
     outcome
 FROM operations
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4;

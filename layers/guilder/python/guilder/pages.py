@@ -1,8 +1,8 @@
 """Lists, one page at a time: newest first by id, from a cursor that is an object's id.
 
 Ids are UUIDv7s, so their order is the order of creation, and a page is a range of the primary key: objects that come in while somebody
-pages do not shift what is still to come. What lists of all kinds share is here; each module has its own statements, which keep to this
-contract:
+pages do not shift what is still to come. What lists of all kinds share is here and in ``pages.sql``; each module adds its
+columns and filters. A statement takes and gives:
 
     $1 slot, $2 merchant, $3 livemode: whose.
     $4, $5: the ids lie between these two, both excluded.
@@ -21,7 +21,7 @@ a payment, a time) makes the statement read that index; any other is tested row 
 hold fewer objects than asked for while there are more; the cursor then is the edge.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -29,6 +29,8 @@ from uuid import UUID
 from guilder import db
 from guilder.errors import ValidationFailed
 from guilder.ids import Tenant
+
+_SQL = db.load_queries(__file__)
 
 EXAMINED = 10_000
 """Rows that one page examines at most: tens of milliseconds."""
@@ -94,6 +96,32 @@ async def read[T](
         raise unknown_cursor(older=cut.older)
     found = [row for row in rows if row["id"] is not None]
     return _page(cut, found[: cut.limit], len(found) > cut.limit, rows[0]["edge"], make)
+
+
+def statements(table: str, fragments: Mapping[str, str]) -> dict[str, str]:
+    """Build a list's statements from ``pages.sql`` and what the list says of itself.
+
+    ``fragments`` are ``columns``, ``seen`` (the columns that filters test), ``tested`` (these filters), and ``served_<name>`` for each
+    filter that an index serves. Gives ``older`` and ``newer``, and ``older_<name>`` and ``newer_<name>``: newest first, and the other way.
+    """
+    served = {"": ""} | {
+        name.removeprefix("served"): _uncommented(sql) for name, sql in fragments.items() if name.startswith("served")
+    }
+    made: dict[str, str] = {}
+    for name, predicate in served.items():
+        for direction, order in (("older", "DESC"), ("newer", "")):
+            text = _SQL["page"]
+            parts = {"table": table, "served": predicate, "order": order} | {
+                part: fragments[part] for part in ("columns", "seen", "tested")
+            }
+            for part, sql in parts.items():
+                text = text.replace("{" + part + "}", sql)
+            made[direction + name] = text
+    return made
+
+
+def _uncommented(sql: str) -> str:
+    return "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
 
 
 def unknown_cursor(*, older: bool) -> ValidationFailed:

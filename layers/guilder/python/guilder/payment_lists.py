@@ -19,7 +19,7 @@ from guilder.payments import Payment
 from guilder.phases import Context
 from guilder.states import Status
 
-_SQL = db.load_queries(__file__)
+SQL = pages.statements("payments", db.load_queries(__file__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ async def page(
     name, filters = _choose(wanted, "older" if cut.older else "newer")
     return await pages.read(
         context.database.writer,
-        _SQL[name],
+        SQL[name],
         tenant,
         cut,
         lambda row: payments.read(row, tenant),
@@ -56,8 +56,9 @@ async def page(
 def _choose(wanted: Filters, direction: str) -> tuple[str, tuple[object, ...]]:
     """Pick the statement that reads the fewest rows, and its parameters from $11 on."""
     metadata = orjson.dumps(dict(wanted.metadata)).decode() if wanted.metadata else None
+    filters = (wanted.status, metadata, wanted.customer)
     if wanted.merchant_reference is not None:
-        return "of_reference", (wanted.status, metadata, wanted.customer, wanted.merchant_reference)
+        return f"{direction}_of_reference", (*filters, wanted.merchant_reference)
     if wanted.customer is not None:
-        return f"{direction}_of_customer", (wanted.status, metadata, wanted.customer)
-    return direction, (wanted.status, metadata)
+        return f"{direction}_of_customer", filters
+    return direction, filters

@@ -42,7 +42,12 @@ ASK_ABOUT_ACTION_S = 60.0
 payer has had, up to ``ASK_ABOUT_ACTION_MOST_S``: most who leave never come back, and must not fill the reconciler's list for ever."""
 ASK_ABOUT_ACTION_MOST_S = 6 * 3600.0
 
-SQL = db.load_queries(__file__, claim=idempotency.SQL["claim"])
+COLUMNS = """id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,
+    payment_method, customer, merchant_reference, description, metadata, failure_code, failure_message, failure_processor_code,
+    next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at"""
+"""What ``read`` needs of a row."""
+
+SQL = db.load_queries(__file__, claim=idempotency.SQL["claim"], columns=COLUMNS, operation_columns=operations.COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)

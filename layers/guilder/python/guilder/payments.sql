@@ -167,8 +167,7 @@ INSERT INTO operations (slot, merchant_id, livemode, id, payment_id, kind, amoun
 SELECT $1, $2, $3, $5, payment.id, 'cancel', payment.amount_capturable, payment.currency, payment.processor, payment.processor_reference,
     'authorization_expired', $6, clock_timestamp() + make_interval(secs => $7), clock_timestamp() + make_interval(secs => $7), $8
 FROM payment
-RETURNING id, kind, payment_id, refund_id, amount, processor, owner, created_at, answer_status, idempotency_key, charge_reference, reason,
-    attempt;
+RETURNING {operation_columns};
 
 -- name: expiring
 -- Across all merchants of the cell: the worker's list.
@@ -183,9 +182,7 @@ UPDATE payments SET
     amount_captured = amount_captured + $5, amount_capturable = amount_capturable - $5, capture_pending = capture_pending - $5,
     status = CASE WHEN amount_capturable = $5 THEN 'succeeded' ELSE status END, version = version + 1, updated_at = greatest(updated_at, $6)
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND status = 'requires_capture' AND capture_pending >= $5
-RETURNING id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,
-    payment_method, customer, merchant_reference, description, metadata, failure_code, failure_message, failure_processor_code,
-    next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at;
+RETURNING {columns};
 
 -- name: canceled
 -- A payment that waited for its payer has its authorization open: it ends with the payment, so that nobody asks about it any more.
@@ -194,27 +191,21 @@ WITH payment AS (
     amount_capturable = 0, capture_pending = 0, next_action_url = NULL, cancellation_reason = $5,
     status = CASE WHEN amount_captured > 0 THEN 'succeeded' ELSE 'canceled' END, version = version + 1, updated_at = greatest(updated_at, $6)
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND status IN ('requires_capture', 'requires_action')
-RETURNING id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,
-    payment_method, customer, merchant_reference, description, metadata, failure_code, failure_message, failure_processor_code,
-    next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at
+RETURNING {columns}
 ), ended AS (
     UPDATE operations SET outcome = 'declined', finished_at = $6
     FROM payment
     WHERE operations.slot = $1 AND operations.merchant_id = $2 AND operations.livemode = $3 AND operations.payment_id = payment.id
         AND operations.kind = 'authorize' AND operations.outcome IS NULL
 )
-SELECT id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,
-    payment_method, customer, merchant_reference, description, metadata, failure_code, failure_message, failure_processor_code,
-    next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at
+SELECT {columns}
 FROM payment;
 
 -- name: released
 -- A capture or cancellation that was not done gives its reservation back. Nothing that the API shows has changed.
 UPDATE payments SET capture_pending = capture_pending - least(capture_pending, $5)
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4
-RETURNING id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,
-    payment_method, customer, merchant_reference, description, metadata, failure_code, failure_message, failure_processor_code,
-    next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at;
+RETURNING {columns};
 
 -- name: flag_late_success
 -- The processor says that a failed payment was charged after all: flag it, once, and begin to undo the charge.
@@ -222,9 +213,7 @@ WITH payment AS (
     UPDATE payments SET review = 'late_success_reversed', version = version + 1, updated_at = greatest(updated_at, $9),
         processor_reference = $6
     WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND status = 'failed' AND review IS NULL
-    RETURNING id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,
-    payment_method, customer, merchant_reference, description, metadata, failure_code, failure_message, failure_processor_code,
-    next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at
+    RETURNING {columns}
 ), operation AS (
     INSERT INTO operations (slot, merchant_id, livemode, id, payment_id, kind, amount, currency, processor, charge_reference, owner,
         lease_until, check_at, created_at)
@@ -232,9 +221,7 @@ WITH payment AS (
         clock_timestamp() + make_interval(secs => $8), clock_timestamp() + make_interval(secs => $8), $9
     FROM payment
 )
-SELECT id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,
-    payment_method, customer, merchant_reference, description, metadata, failure_code, failure_message, failure_processor_code,
-    next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at
+SELECT {columns}
 FROM payment;
 
 -- name: record
@@ -258,8 +245,6 @@ SELECT EXISTS (
     WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND payment_id = $4 AND kind = 'cancel' AND outcome IS NULL) AS under_way;
 
 -- name: get
-SELECT id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,
-    payment_method, customer, merchant_reference, description, metadata, failure_code, failure_message, failure_processor_code,
-    next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at
+SELECT {columns}
 FROM payments
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4;

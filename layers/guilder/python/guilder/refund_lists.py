@@ -6,7 +6,7 @@ from guilder import db, pages, refunds
 from guilder.phases import Context
 from guilder.refunds import Refund, Status
 
-_SQL = db.load_queries(__file__)
+SQL = pages.statements("refunds", db.load_queries(__file__))
 
 
 async def page(context: Context, cut: pages.Cut, payment: UUID | None, status: Status | None) -> pages.Page[Refund]:
@@ -18,7 +18,7 @@ async def page(context: Context, cut: pages.Cut, payment: UUID | None, status: S
     tenant = context.tenant
     name = "older" if cut.older else "newer"
     filters: tuple[object, ...] = (status,) if payment is None else (status, payment)
-    statement = _SQL[name if payment is None else f"{name}_of_payment"]
+    statement = SQL[name if payment is None else f"{name}_of_payment"]
     return await pages.read(
         context.database.writer, statement, tenant, cut, lambda row: refunds.read(row, tenant), *filters
     )

@@ -24,7 +24,11 @@ from guilder.processors import Approved, Change, Declined, Outcome, Pending, Pro
 from guilder.settlement import Record, close, record
 
 PREFIX = "ref"
-SQL = db.load_queries(__file__, claim=idempotency.SQL["claim"])
+COLUMNS = """id, payment_id, status, version, amount, currency, reason, metadata, failure_code, failure_message, failure_processor_code,
+    processor, created_at, updated_at"""
+"""What ``read`` needs of a row."""
+
+SQL = db.load_queries(__file__, claim=idempotency.SQL["claim"], columns=COLUMNS, payment_columns=payments.COLUMNS)
 
 
 class Status(StrEnum):

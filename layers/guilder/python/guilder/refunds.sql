@@ -48,9 +48,7 @@ SELECT id FROM operation;
 UPDATE payments SET amount_refunded = amount_refunded + $5, refund_pending = refund_pending - $5, version = version + 1,
     updated_at = greatest(updated_at, $6)
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND refund_pending >= $5
-RETURNING id, status, version, owner, amount, currency, capture_method, amount_capturable, amount_captured, amount_refunded,
-    payment_method, customer, merchant_reference, description, metadata, failure_code, failure_message, failure_processor_code,
-    next_action_url, cancellation_reason, review, authorization_expires_at, processor, processor_reference, created_at, updated_at;
+RETURNING {payment_columns};
 
 -- name: released
 UPDATE payments SET refund_pending = refund_pending - $5
@@ -61,15 +59,13 @@ WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND refund_pe
 UPDATE refunds SET status = $5, version = version + 1, processor_reference = $6, failure_code = $7, failure_message = $8,
     failure_processor_code = $9, updated_at = greatest(updated_at, $10)
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND status = 'pending'
-RETURNING id, payment_id, status, version, amount, currency, reason, metadata, failure_code, failure_message, failure_processor_code,
-    processor, created_at, updated_at;
+RETURNING {columns};
 
 -- name: finished_event
 INSERT INTO events (slot, merchant_id, livemode, id, created_at, type, object_id, version, data)
 VALUES ($1, $2, $3, $5, $6, $7, $4, $8, $9);
 
 -- name: get
-SELECT id, payment_id, status, version, amount, currency, reason, metadata, failure_code, failure_message, failure_processor_code,
-    processor, created_at, updated_at
+SELECT {columns}
 FROM refunds
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4;

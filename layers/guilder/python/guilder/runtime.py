@@ -4,13 +4,15 @@ Everything is opened lazily, in the one event loop that Mangum keeps per process
 comparison and tests replace these two.
 """
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from guilder import log, processor_secrets, reconcile, verify
+from guilder import log, processor_secrets, reconcile
 from guilder.cache import Cache
 from guilder.config import Cell, Settings
 from guilder.db import CellDatabase
@@ -20,6 +22,10 @@ from guilder.keys import Caller, KeyRing, slot_of
 from guilder.phases import Context
 from guilder.processors import Processor
 from guilder.reconcile import Report
+
+if TYPE_CHECKING:
+    from guilder.verify import Options
+    from guilder.verify import Report as Findings
 
 CELLS_HELD = 4
 """Cells whose connections one environment keeps; the least recently used is closed first. A thousand environments share each cell."""
@@ -86,8 +92,21 @@ class Runtime:
         cells = [(await self._cell(cell.first_slot)).database for cell in self.settings.cells]
         return await reconcile.run(cells, self.context, self.clock, seconds)
 
-    async def verify(self, options: verify.Options) -> verify.Report:
+    async def roll_up(self, seconds: float) -> int:
+        """Advance the ledger's roll-ups of every cell for about ``seconds``; the number of transfers that were added."""
+        from guilder import rollup  # one function needs it, and each import is a part of every function's cold start
+
+        end, added = time.monotonic() + seconds, 0
+        for cell in self.settings.cells:
+            database = (await self._cell(cell.first_slot)).database
+            done = await rollup.advance(database.writer, limit_s=max(end - time.monotonic(), 0))
+            added += done.transfers
+        return added
+
+    async def verify(self, options: "Options") -> "Findings":
         """Check the books of every cell, and the processors' against them. Reads only."""
+        from guilder import verify  # as above
+
         opened = [CellDatabase(cell, self.settings) for cell in self.settings.cells]
         cells = [verify.OpenCell(*each) for each in zip(self.settings.cells, opened, strict=True)]
         try:

@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from guilder import ids, ledger, pages, payments
+from guilder import ids, ledger, pages, payments, transfer_lists
 from guilder.api import lists, schemas
 from guilder.api.dependencies import JSON, CallerDependency, runtime
 from guilder.api.problems import ALWAYS, responses
@@ -113,11 +113,11 @@ async def list_transfers(request: Request, caller: CallerDependency) -> Response
     caller.require("ledger:read")
     query = lists.parameters(request, TransferQuery)
     payment = lists.object_id("payment", query.payment, payments.PREFIX) if query.payment is not None else None
-    cut = query.cut(ledger.PREFIX, caller.tenant)
-    wanted = ledger.TransferFilters(payment.uuid if payment else None, query.account, query.kind, query.currency)
+    cut = query.cut(transfer_lists.PREFIX, caller.tenant)
+    wanted = transfer_lists.Filters(payment.uuid if payment else None, query.account, query.kind, query.currency)
     context = await runtime(request).context(caller.tenant)
     if payment is not None and payment.slot != caller.tenant.slot:
-        page: pages.Page[ledger.BookedTransfer] = pages.empty()  # an id of another merchant's
+        page: pages.Page[transfer_lists.BookedTransfer] = pages.empty()  # an id of another merchant's
     else:
-        page = await ledger.transfers(context.database.writer, caller.tenant, cut, wanted)
-    return lists.answer(request, page, lambda cursor: ids.encode(ledger.PREFIX, caller.tenant.slot, cursor))
+        page = await transfer_lists.page(context.database.writer, caller.tenant, cut, wanted)
+    return lists.answer(request, page, lambda cursor: ids.encode(transfer_lists.PREFIX, caller.tenant.slot, cursor))

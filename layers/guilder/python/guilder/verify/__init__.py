@@ -13,14 +13,14 @@ from guilder import db
 from guilder.config import Cell
 from guilder.errors import Unavailable
 from guilder.processors import Processor
-from guilder.verify import charges, checks
+from guilder.verify import balances, charges, checks
 from guilder.verify.charges import Audit
 from guilder.verify.report import Finding, OutOfTime, Report
 from guilder.verify.scan import FIRST, PAGE, Endpoints, Scope, id_at, scan
 
 __all__ = ["MEANINGS", "Finding", "OpenCell", "Options", "Report", "run"]
 
-MEANINGS: Mapping[str, str] = checks.MEANINGS | charges.MEANINGS
+MEANINGS: Mapping[str, str] = checks.MEANINGS | balances.MEANINGS | charges.MEANINGS
 """Every check, by name, with the invariant in a sentence."""
 
 STUCK_AFTER = timedelta(minutes=10)
@@ -70,7 +70,7 @@ async def run(
 
     audits = [Audit(processor, endpoints_of, scope, report, id_at(moment)) for processor in processors.values()]
     for each in endpoints:
-        await _as_far_as_possible(scan(each, scope, report, [audit.add for audit in audits]), report)
+        await _as_far_as_possible(scan(each, scope, report, balances.check, [audit.add for audit in audits]), report)
     for audit in audits:
         await _as_far_as_possible(audit.go_through_charges(options.since, moment + charges.SKEW), report)
         await _as_far_as_possible(audit.finish(endpoints), report)

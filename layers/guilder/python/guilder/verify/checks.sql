@@ -215,3 +215,18 @@ SELECT n.slot, n.merchant_id, n.livemode, n.processor || ' ' || n.processor_id A
 FROM notifications n
 WHERE n.processed_at IS NULL AND n.received_at < $1
 LIMIT 100;
+
+-- name: rolled_up
+-- What the roll-up claims to hold: each account's sum of the transfers below the watermark, which is never moved back.
+SELECT r.watermark::text AS watermark, b.account, b.currency, b.amount
+FROM (VALUES (true)) AS always (present)
+LEFT JOIN rollups r ON r.slot = $1 AND r.merchant_id = $2 AND r.livemode = $3
+LEFT JOIN balances b ON b.slot = $1 AND b.merchant_id = $2 AND b.livemode = $3;
+
+-- name: transferred
+-- Of one page, what lies below a watermark. Transfers are never changed and those below a watermark are all there: pages may be read one
+-- after the other, while others write.
+SELECT leg.account, t.currency, sum(leg.amount) AS amount
+FROM transfers t CROSS JOIN LATERAL (VALUES (t.credit_account, t.amount), (t.debit_account, -t.amount)) AS leg (account, amount)
+WHERE t.slot = $1 AND t.merchant_id = $2 AND t.livemode = $3 AND t.id > $4 AND t.id <= $5 AND t.xid < $6::text::xid8
+GROUP BY leg.account, t.currency;

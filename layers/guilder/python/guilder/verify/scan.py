@@ -63,6 +63,7 @@ class Endpoints:
     confirm: db.Endpoint
 
 
+type VisitTenant = Callable[[Endpoints, Tenant, Scope, Report], Awaitable[None]]
 type Visit = Callable[[Endpoints, Page], Awaitable[None]]
 
 
@@ -71,8 +72,10 @@ def id_at(moment: datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
-async def scan(endpoints: Endpoints, scope: Scope, report: Report, visits: Sequence[Visit] = ()) -> None:
-    """Ask every check of ``checks`` about everything in one cell. ``visits`` see each page of operations and transfers too.
+async def scan(
+    endpoints: Endpoints, scope: Scope, report: Report, tenant_visit: VisitTenant, visits: Sequence[Visit]
+) -> None:
+    """Ask every check of ``checks`` about everything in one cell. What else wants to see each merchant, and each page, visits it.
 
     Raises:
         OutOfTime: there is more to see.
@@ -81,6 +84,7 @@ async def scan(endpoints: Endpoints, scope: Scope, report: Report, visits: Seque
     for name, prefix in OVERDUE.items():
         await _overdue(endpoints, name, prefix, scope, report)
     async for tenant in tenants(endpoints.look, scope):
+        await tenant_visit(endpoints, tenant, scope, report)
         for over in Over:
             async for page in pages(endpoints.look, tenant, over, scope):
                 for check in CHECKS:
@@ -101,9 +105,11 @@ async def tenants(endpoint: db.Endpoint, scope: Scope) -> AsyncIterator[Tenant]:
                 yield Tenant(slot, merchant, livemode)
 
 
-async def pages(endpoint: db.Endpoint, tenant: Tenant, over: Over, scope: Scope) -> AsyncIterator[Page]:
-    """Cut one merchant's table into pages; those without a row are left out."""
-    after: object = "" if over is Over.KEYS else scope.first
+async def pages(
+    endpoint: db.Endpoint, tenant: Tenant, over: Over, scope: Scope, first: UUID | None = None
+) -> AsyncIterator[Page]:
+    """Cut one merchant's table into pages, from ``first`` or the scope's beginning; those without a row are left out."""
+    after: object = "" if over is Over.KEYS else (first or scope.first)
     end: object = None if over is Over.KEYS else LAST
     while True:
         scope.check_time()
