@@ -9,7 +9,7 @@ from guilder import ids, pages, payments, refund_lists, refunds
 from guilder.api import lists, schemas
 from guilder.api.dependencies import JSON, BodyDependency, CallerDependency, answered, claimed, runtime, validated
 from guilder.api.problems import ALWAYS, responses, write_document, writing
-from guilder.errors import AmountTooLarge, CardNumberRefused, NotFound, StateConflict, ValidationFailed
+from guilder.errors import AmountTooLarge, NotFound, StateConflict, ValidationFailed
 from guilder.phases import CREATED
 
 write = APIRouter(prefix="/v1", tags=["refunds"])
@@ -70,7 +70,7 @@ class RefundList(lists.List):
     summary="List refunds",
     response_model=RefundList,
     openapi_extra={"parameters": lists.documented(RefundQuery)},
-    responses={200: {"headers": lists.LINK_HEADER}, **responses(*ALWAYS, ValidationFailed, CardNumberRefused)},
+    responses={200: {"headers": lists.LINK_HEADER}, **responses(*ALWAYS, ValidationFailed)},
 )
 async def list_refunds(request: Request, caller: CallerDependency) -> Response:
     """List refunds, newest first. All filters that are given must hold."""
