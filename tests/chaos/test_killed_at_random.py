@@ -45,6 +45,11 @@ class Fleet:
                 self.workers[number] = self.merchant.worker(ENVIRONMENTS)
             return self.workers[number].environments[within]
 
+    def close(self) -> None:
+        """Let all of them end."""
+        for worker in (*self.workers, *self.dead):
+            worker.__exit__()
+
     def kill_one(self) -> None:
         """Kill any one of them."""
         with self.lock:
@@ -90,7 +95,7 @@ def test_workers_killed_at_random_under_load(world: World) -> None:
     fleet = Fleet(merchant, [merchant.worker(ENVIRONMENTS) for _ in range(PROCESSES)])
     places = range(PROCESSES * ENVIRONMENTS)
     with ExitStack() as stack, ThreadPoolExecutor(len(places)) as threads:
-        stack.callback(lambda: [worker.__exit__() for worker in (*fleet.workers, *fleet.dead)])
+        stack.callback(fleet.close)
         chains = [threads.submit(lambda at: [chain(fleet, at) for _ in range(CHAINS)], place) for place in places]
         for _ in range(KILLS):
             time.sleep(random.uniform(*BETWEEN_KILLS_S))
