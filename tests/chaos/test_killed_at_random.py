@@ -45,15 +45,15 @@ class Fleet:
                 self.workers[number] = self.merchant.worker(ENVIRONMENTS)
             return self.workers[number].environments[within]
 
+    def close(self) -> None:
+        """Let all of them end."""
+        for worker in (*self.workers, *self.dead):
+            worker.__exit__()
+
     def kill_one(self) -> None:
         """Kill any one of them."""
         with self.lock:
             self.workers[random.randrange(PROCESSES)].kill()
-
-    def end(self) -> None:
-        """Close them all, those that died included."""
-        for worker in (*self.workers, *self.dead):
-            worker.__exit__()
 
     def ask(self, place: int, call: Call) -> Answer:
         """Ask until the answer is final, however often the worker dies of it."""
@@ -95,7 +95,7 @@ def test_workers_killed_at_random_under_load(world: World) -> None:
     fleet = Fleet(merchant, [merchant.worker(ENVIRONMENTS) for _ in range(PROCESSES)])
     places = range(PROCESSES * ENVIRONMENTS)
     with ExitStack() as stack, ThreadPoolExecutor(len(places)) as threads:
-        stack.callback(fleet.end)
+        stack.callback(fleet.close)
         chains = [threads.submit(lambda at: [chain(fleet, at) for _ in range(CHAINS)], place) for place in places]
         for _ in range(KILLS):
             time.sleep(random.uniform(*BETWEEN_KILLS_S))

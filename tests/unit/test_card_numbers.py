@@ -1,9 +1,11 @@
 """The card-number rule: schemes' numbers are refused, other long numbers are not."""
 
 import random
+from uuid import UUID
 
 import pytest
 from guilder.api.card_numbers import contains_card_number, is_card_number, looks_like_digits
+from guilder.ids import encode
 
 CARDS = [
     "4242424242424242",
@@ -83,3 +85,14 @@ def test_luhn_valid_times_and_device_numbers_are_refused_only_where_a_scheme_beg
     assert not refused, "no scheme has 15-digit numbers that begin with 35, 86, 01 or 99"
     like_amex = ["37" + body[2:] for body in bodies]
     assert all(contains_card_number(body + luhn_digit(body)) for body in like_amex)
+
+
+def test_uuids_and_our_own_ids_are_never_taken_for_card_numbers() -> None:
+    """100,000 UUIDs: dozens of them have a run of digits that a scheme's numbers could have."""
+    source = random.Random(20261123)
+    uuids = [UUID(int=source.getrandbits(128), version=4) for _ in range(100_000)]
+    assert not [uuid for uuid in uuids if contains_card_number(str(uuid)) or contains_card_number(uuid.hex)]
+    assert any(contains_card_number(f"key {uuid.hex}") for uuid in uuids), "the sample does not show what it should"
+    assert not [uuid for uuid in uuids if contains_card_number(encode("pay", 5, uuid))]
+    assert contains_card_number("4242424242424242"), "a bare number is no identifier"
+    assert contains_card_number("00000000-4242-4242-4242-424242420000 and more 4242424242424242")

@@ -20,9 +20,9 @@ from guilder.phases import Context, Settle, resume
 from guilder.processors import Approved, Declined, Outcome, Unknown
 from guilder.states import Status
 
-BATCH = 50
-AT_ONCE = 8
-"""How many processors' answers are waited for at the same time."""
+BATCH = 16
+AT_ONCE = BATCH
+"""All of a batch wait for the processor at the same time: against one that is silent, a look takes one of its time-outs and not many."""
 PAUSES_S = (0.25, 0.5, 1.0, 2.0)
 """Between two looks that found nothing, and longer each time; a look is three index scans."""
 
