@@ -15,8 +15,8 @@ ACROSS_MERCHANTS = {
     "operations.due": "the reconciler's list; each row is then worked on under its own merchant's name",
     "payments.expiring": "the reconciler's list of authorizations that ran out, likewise",
     "reconcile.claim_notifications": "the reconciler's list of notifications, likewise",
-    "checks.operation_overdue": "verify looks at a whole cell: what is left lying there is found by its age",
-    "checks.notification_overdue": "likewise",
+    "verify.checks.operation_overdue": "verify looks at a whole cell: what is left lying there is found by its age",
+    "verify.checks.notification_overdue": "likewise",
 }
 """Blocks that may leave it out, each with its reason. One that does not need to stand here fails the test as well."""
 

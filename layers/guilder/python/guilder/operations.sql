@@ -14,12 +14,15 @@ SELECT {columns}
 FROM operation;
 
 -- name: leave_open
-WITH key AS (
-    UPDATE idempotency SET lease_until = clock_timestamp()
-    WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND key = $7 AND operation_id = $4 AND response_body IS NULL
+-- The key's lease ends with the operation's, and only with it: a late owner, whose operation somebody else has taken over, ends neither.
+WITH operation AS (
+    UPDATE operations SET lease_until = clock_timestamp(), check_at = clock_timestamp() + make_interval(secs => $6)
+    WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND owner = $5 AND outcome IS NULL
+    RETURNING id
 )
-UPDATE operations SET lease_until = clock_timestamp(), check_at = clock_timestamp() + make_interval(secs => $6)
-WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND id = $4 AND owner = $5 AND outcome IS NULL;
+UPDATE idempotency SET lease_until = clock_timestamp()
+FROM operation
+WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND key = $7 AND operation_id = operation.id AND response_body IS NULL;
 
 -- name: close
 -- The first statement of a settling transaction: whoever closes the operation settles it. A late owner finds no row.
