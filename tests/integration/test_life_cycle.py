@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+import redis
 from guilder.config import Budgets, Settings
 
 from tests.integration.test_payments import charges, of_payment
@@ -385,3 +387,18 @@ def test_the_reconciler_never_starts_a_charge(environment: Environment, settings
     until(finished)
     assert environment.get(payment_id).json()["failure"]["code"] == "not_processed"
     assert [charge for charge in charges(settings, payment_id) if charge["status"] == "captured"] == []
+
+
+def test_a_key_is_free_again_after_its_seven_days(environment: Environment, settings: Settings, sql: Sql) -> None:
+    key, other = uuid4().hex, uuid4().hex
+    first, kept = environment.pay(key), environment.pay(other)
+    expires = parsedate_to_datetime(first.headers["idempotency-expires"])
+    created = datetime.fromisoformat(first.json()["created_at"])
+    assert abs(expires - created - timedelta(days=7)) < timedelta(seconds=2)
+    sql.rows("UPDATE idempotency SET expires_at = now() - interval '1 second' WHERE key = $1", key)
+    until(lambda: environment.reconcile()["keys_forgotten"] == 0)
+    redis.Redis.from_url(settings.cells[0].cache, socket_timeout=5).flushdb()  # which keeps an answer for a day
+    again = environment.pay(key, amount=1)
+    assert again.status == 201
+    assert again.json()["id"] != first.json()["id"]
+    assert environment.pay(other).body == kept.body, "a key whose time is not over keeps its answer"

@@ -15,6 +15,7 @@ ACROSS_MERCHANTS = {
     "operations.due": "the reconciler's list; each row is then worked on under its own merchant's name",
     "payments.expiring": "the reconciler's list of authorizations that ran out, likewise",
     "reconcile.claim_notifications": "the reconciler's list of notifications, likewise",
+    "reconcile.forget_keys": "the reconciler's clean-up: expired keys are found by their date, and deleted under their own names",
     "verify.checks.operation_overdue": "verify looks at a whole cell: what is left lying there is found by its age",
     "verify.checks.notification_overdue": "likewise",
 }

@@ -2,7 +2,8 @@
 
 Three lists, each an index away: operations without an outcome whose lease ran out, notifications that were stored and not acted on,
 authorizations that ran out. It goes on with the very code that a request runs, so that a crash of a request and its retry, the reconciler
-and a notification all end the same way. Two reconcilers at once do no harm: every step is taken by whoever owns the operation.
+and a notification all end the same way. Two reconcilers at once do no harm: every step is taken by whoever owns the operation. It also
+forgets idempotency keys whose seven days are over.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ from guilder.processors import Approved, Declined, Outcome, Unknown
 from guilder.states import Status
 
 BATCH = 16
+KEYS_AT_ONCE = 500
+"""Expired idempotency keys that one look deletes at most: milliseconds, and no lock that anybody notices."""
 AT_ONCE = BATCH
 """All of a batch wait for the processor at the same time: against one that is silent, a look takes one of its time-outs and not many."""
 PAUSES_S = (0.25, 0.5, 1.0, 2.0)
@@ -47,12 +50,15 @@ class Report:
     operations_left_open: int = 0
     notifications_processed: int = 0
     authorizations_expired: int = 0
+    keys_forgotten: int = 0
     failures: int = 0
 
     @property
     def done(self) -> int:
         """How much was moved forward."""
-        return self.operations_settled + self.notifications_processed + self.authorizations_expired
+        return (
+            self.operations_settled + self.notifications_processed + self.authorizations_expired + self.keys_forgotten
+        )
 
 
 async def run(
@@ -77,7 +83,8 @@ async def run(
             break
         await asyncio.sleep(pause)
     metrics.emit({"Function": "reconciler"}, OperationsSettled=report.operations_settled, OperationsInDoubt=report.operations_left_open,
-                 NotificationsProcessed=report.notifications_processed, AuthorizationsExpired=report.authorizations_expired)  # fmt: skip
+                 NotificationsProcessed=report.notifications_processed, AuthorizationsExpired=report.authorizations_expired,
+                 KeysForgotten=report.keys_forgotten)  # fmt: skip
     return report
 
 
@@ -86,6 +93,8 @@ async def sweep(cell: db.CellDatabase, context_of: ContextOf, clock: Callable[[]
     due = await cell.writer.fetch(operations.SQL["due"], BATCH)
     expiring = await cell.writer.fetch(payments.SQL["expiring"], BATCH, clock())
     told = await cell.writer.fetch(SQL["claim_notifications"], BATCH)
+    forgotten = await cell.writer.fetchrow(SQL["forget_keys"], KEYS_AT_ONCE, clock())
+    report.keys_forgotten += forgotten["forgotten"] if forgotten else 0
     at_once = asyncio.Semaphore(AT_ONCE)
 
     async def guarded(work: Work, row: db.Row) -> None:

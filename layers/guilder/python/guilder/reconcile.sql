@@ -18,3 +18,20 @@ RETURNING n.slot, n.merchant_id, n.livemode, n.processor, n.processor_id, n.oper
 -- name: finish_notification
 UPDATE notifications SET processed_at = $6, result = $7
 WHERE slot = $1 AND merchant_id = $2 AND livemode = $3 AND processor = $4 AND processor_id = $5;
+
+-- name: forget_keys
+-- Across all merchants of the cell: keys whose time is over, a bounded batch at a time. A key's answer was published to be kept until then.
+WITH expired AS (
+    SELECT slot, merchant_id, livemode, key
+    FROM idempotency
+    WHERE expires_at < $2
+    ORDER BY expires_at
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+), forgotten AS (
+    DELETE FROM idempotency AS i
+    USING expired AS e
+    WHERE i.slot = e.slot AND i.merchant_id = e.merchant_id AND i.livemode = e.livemode AND i.key = e.key
+    RETURNING i.key
+)
+SELECT count(*) AS forgotten FROM forgotten;
