@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from guilder import errors
 from guilder.errors import GuilderError, kinds, problem
+from guilder.phases import NOT_PROCESSED
+from guilder.processors.protocol import FAILURE_CODES
 
 DOCS = Path(__file__).parents[2] / "docs" / "errors.md"
 ARGUMENTS: dict[str, tuple[Any, ...]] = {"ValidationFailed": ([],), "IdempotencyKeyInFlight": (1,)}
@@ -45,3 +47,8 @@ def test_the_tree_in_the_modules_text_is_the_tree() -> None:
 def test_each_type_is_documented_under_its_name() -> None:
     headings = set(re.findall(r"^## ([a-z-]+)$", DOCS.read_text(), re.MULTILINE))
     assert headings == {kind.slug for kind in kinds()}
+
+
+def test_each_failure_code_is_in_the_guide() -> None:
+    guide = (DOCS.parent / "api.md").read_text()
+    assert [code for code in sorted(FAILURE_CODES | {NOT_PROCESSED}) if f"`{code}`" not in guide] == []
