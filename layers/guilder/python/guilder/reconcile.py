@@ -21,13 +21,13 @@ from guilder.phases import Context, Settle, resume
 from guilder.processors import Approved, Declined, Outcome, Unknown
 from guilder.states import Status
 
-BATCH = 16
+BATCH = 50
 KEYS_AT_ONCE = 500
 """Expired idempotency keys that one look deletes at most: milliseconds, and no lock that anybody notices."""
 AT_ONCE = BATCH
 """All of a batch wait for the processor at the same time: against one that is silent, a look takes one of its time-outs and not many."""
 PAUSES_S = (0.25, 0.5, 1.0, 2.0)
-"""Between two looks that found nothing, and longer each time; a look is three index scans."""
+"""Between two looks that found nothing, and longer each time; a look is four index scans."""
 
 SQL = db.load_queries(__file__)
 
