@@ -125,8 +125,10 @@ def test_one_operation_that_cannot_be_worked_on_does_not_stop_the_others(world: 
         for key in keys
     ]  # fmt: skip
     unknown = "UPDATE operations SET processor = 'gone', check_at = $2, lease_until = $2 WHERE idempotency_key = $1"
-    sql.rows("UPDATE operations SET check_at = now() - interval '1 s' WHERE outcome IS NULL")
-    past = sql.value("SELECT now() - interval '1 hour'")
+    sql.rows(
+        "UPDATE operations SET check_at = now() - interval '1 hour' WHERE idempotency_key = ANY($1)", keys
+    )  # first in line
+    past = sql.value("SELECT now() - interval '2 hours'")
     sql.rows(unknown, keys[0], past)
     report = world.environment.reconcile(0.01)
     assert report["failures"] >= 1
@@ -139,8 +141,9 @@ def test_one_operation_that_cannot_be_worked_on_does_not_stop_the_others(world: 
 def test_a_cell_that_is_down_does_not_stop_the_other_cells(
     quick_settings: Settings, world: World, merchant: dict[str, str]
 ) -> None:
+    key = uuid4().hex
     payment = world.post(
-        "payments", {"amount": 100, "currency": "EUR", "payment_method": "tok_visa"}, uuid4().hex, Line.LOST_AFTER
+        "payments", {"amount": 100, "currency": "EUR", "payment_method": "tok_visa"}, key, Line.LOST_AFTER
     ).json()
     (cell,) = quick_settings.cells
     down = Cell(
@@ -152,7 +155,7 @@ def test_a_cell_that_is_down_does_not_stop_the_other_cells(
         cell.cache,
     )
     with Environment(replace(quick_settings, cells=(down, cell)), merchant["api_key"]) as environment:
-        world._sql.rows("UPDATE operations SET check_at = now() - interval '1 s' WHERE outcome IS NULL")
+        world._sql.rows("UPDATE operations SET check_at = now() - interval '1 hour' WHERE idempotency_key = $1", key)
         environment.reconcile(0.01)
     assert world.payment(payment["id"])["status"] == "succeeded"
 
