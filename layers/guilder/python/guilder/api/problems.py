@@ -25,7 +25,6 @@ from guilder.errors import (
     Unauthenticated,
     Unavailable,
     ValidationFailed,
-    kinds,
     problem,
 )
 from guilder.log import logger
@@ -61,11 +60,6 @@ def responses(*expected: type[GuilderError]) -> dict[int | str, dict[str, Any]]:
         )
         known["description"] = "; ".join(filter(None, [known["description"], f"{kind.title} (`{kind.slug}`)"]))
     return by_status
-
-
-def known_slugs() -> frozenset[str]:
-    """Name every problem type that the API can answer with."""
-    return frozenset(kind.slug for kind in kinds())
 
 
 ALWAYS = (Unauthenticated, Forbidden, InternalError, Unavailable)
